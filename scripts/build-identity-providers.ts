@@ -1,16 +1,41 @@
-// Prepares the identity providers of the tests, once, in the user's cache: Keycloak from Maven.
+// Prepares the identity providers of the tests, once, in the user's cache: Keycloak from Maven, Dex and Hydra from Go's
+// module proxy, and Krake from PyPI.
 //
-// usage: node scripts/setup.mjs scripts/build-identity-providers.ts [keycloak...]
+// usage: node scripts/setup.mjs scripts/build-identity-providers.ts [keycloak|dex|hydra|krake...]
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { DEX } from './identity-providers/dex.ts';
+import { HYDRA } from './identity-providers/hydra.ts';
+import { findKrake } from './identity-providers/krake.ts';
 import { prepareKeycloak } from './identity-providers/find-keycloak.ts';
+import { pathExists } from './lib/debian-packages.ts';
+import { buildGoTools, findGoToolPath } from './lib/go-tools.ts';
+import type { GoTools } from './lib/go-tools.ts';
 
 type Prepare = (log: string, say: (line: string) => void) => Promise<string>;
 
-const PREPARATIONS: Readonly<Record<string, Prepare>> = { keycloak: prepareKeycloak };
+const buildWithGo =
+  (tools: GoTools): Prepare =>
+  async (_log, say) => {
+    const path = findGoToolPath(tools, tools.name);
+    if (!(await pathExists(path))) say(`Building ${tools.name} ${tools.version} …`);
+    await buildGoTools(tools);
+    return path;
+  };
+
+const PREPARATIONS: Readonly<Record<string, Prepare>> = {
+  keycloak: prepareKeycloak,
+  dex: buildWithGo(DEX),
+  hydra: buildWithGo(HYDRA),
+  krake: async (_log, say) => {
+    const found = await findKrake(say);
+    if ('missing' in found) throw new Error(found.missing);
+    return found.python;
+  },
+};
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PREPARATIONS);
 const dir = await mkdtemp(join(tmpdir(), 'cka-identity-providers-'));

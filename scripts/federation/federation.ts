@@ -5,7 +5,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import { startKeystone } from '../keystone/keystone.ts';
 import type { Keystone, KeystoneAddress } from '../keystone/keystone.ts';
@@ -14,6 +13,7 @@ import { findFreePorts, startApache } from './apache.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
 import { makeOpenidLogin } from './openid-login.ts';
+import { registerProvider } from './register-provider.ts';
 
 /** What a client needs to know. It can be written as JSON. */
 export interface FederationAddress {
@@ -62,7 +62,6 @@ export interface Federation extends FederationAddress {
 const dashboardCount = 32;
 const provider = 'acme-idp';
 const protocol = 'openid';
-const mapping = 'acme-mapping';
 const dashboardOf = (port: number): string => `http://localhost:${port}/auth/websso/`;
 
 /**
@@ -113,7 +112,12 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
       dir: join(dir, 'apache'),
       port,
       upstream: upstream.url,
-      login: makeOpenidLogin({ port, issuer: idp.url, client }),
+      login: makeOpenidLogin({
+        ...{ port, issuer: idp.url, client },
+        introspectionEndpoint: `${idp.url}/token/introspection`,
+        // Tokens of a client itself have no sub.
+        userClaim: 'email',
+      }),
     });
     stops.push(() => apache.stop());
     return {
@@ -126,7 +130,14 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
       users,
       dashboardPorts,
       portsDir,
-      admitUsers: (tenancy) => admitUsers(home, tenancy, idp.url),
+      admitUsers: (tenancy) =>
+        registerProvider(home, tenancy, {
+          ...{ provider, protocol, remoteId: idp.url, group: 'federated', areReaders: true },
+          remote: [
+            { type: 'HTTP_OIDC_EMAIL' },
+            { type: 'HTTP_OIDC_EMAIL', any_one_of: ['@acme\\.example$'], regex: true },
+          ],
+        }),
       readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
       stop,
     };
@@ -157,32 +168,4 @@ remote_id_attribute = HTTP_OIDC_ISS
 [oslo_middleware]
 enable_proxy_headers_parsing = true
 `;
-}
-
-async function admitUsers(server: KeystoneAddress, { domain, projects }: Tenancy, issuer: string): Promise<void> {
-  const token = await logInAsAdmin(server);
-  const put = (path: string, body?: object): Promise<unknown> =>
-    callKeystone(server, `/v3/${path}`, { method: 'PUT', token, body });
-  const roles = await listRoles(server, token);
-  const made = await callKeystone(server, '/v3/groups', {
-    method: 'POST',
-    token,
-    body: { group: { name: 'federated', domain_id: domain.id } },
-  });
-  const { id } = (made as { group: { id: string } }).group;
-  const rules = [
-    {
-      local: [{ user: { name: '{0}' }, group: { id } }],
-      remote: [{ type: 'HTTP_OIDC_EMAIL' }, { type: 'HTTP_OIDC_EMAIL', any_one_of: ['@acme\\.example$'], regex: true }],
-    },
-  ];
-  const provides = `OS-FEDERATION/identity_providers/${provider}`;
-  await Promise.all([
-    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
-    put(provides, { identity_provider: { remote_ids: [issuer], enabled: true } }),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'reader')}`),
-    put(`domains/${domain.id}/groups/${id}/roles/${findId(roles, 'reader')}`),
-  ]);
-  await put(`${provides}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
 }

@@ -5,7 +5,6 @@ import { chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
@@ -13,6 +12,7 @@ import type { Pki } from '../lib/pki.ts';
 import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { findApache } from './find-apache.ts';
+import { registerProvider } from './register-provider.ts';
 
 export interface KerberosFederationOptions {
   /** The data folder of the Keystone whose data it uses, and that Keystone. */
@@ -38,7 +38,6 @@ export interface KerberosFederation {
 
 const provider = 'sssd';
 const protocol = 'kerberos';
-const mapping = 'kerberos-mapping';
 
 /** Starts both servers, and registers the realm as identity provider. */
 export async function startKerberosFederation(
@@ -70,7 +69,11 @@ enable_proxy_headers_parsing = true
     const login = await makeKerberosLogin(dir, realm);
     const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
     stops.push(() => apache.stop());
-    await admitUsers(options);
+    const admitted = options.users.map((user) => `${user}@${realm.name}`);
+    await registerProvider(home, options.tenancy, {
+      ...{ provider, protocol, remoteId: realm.name, group: 'of-the-realm' },
+      remote: [{ type: 'HTTP_KRB_USER' }, { type: 'HTTP_KRB_USER', any_one_of: admitted }],
+    });
     return {
       keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
       provider,
@@ -118,32 +121,4 @@ async function makeKerberosLogin(
   RequestHeader unset Authorization
 </LocationMatch>`,
   };
-}
-
-async function admitUsers({ home, tenancy, realm, users }: KerberosFederationOptions): Promise<void> {
-  const { domain, projects } = tenancy;
-  const token = await logInAsAdmin(home);
-  const put = (path: string, body?: object): Promise<unknown> =>
-    callKeystone(home, `/v3/${path}`, { method: 'PUT', token, body });
-  const roles = await listRoles(home, token);
-  const made = await callKeystone(home, '/v3/groups', {
-    method: 'POST',
-    token,
-    body: { group: { name: 'of-the-realm', domain_id: domain.id } },
-  });
-  const { id } = (made as { group: { id: string } }).group;
-  const admitted = users.map((user) => `${user}@${realm.name}`);
-  const rules = [
-    {
-      local: [{ user: { name: '{0}' }, group: { id } }],
-      remote: [{ type: 'HTTP_KRB_USER' }, { type: 'HTTP_KRB_USER', any_one_of: admitted }],
-    },
-  ];
-  const path = `OS-FEDERATION/identity_providers/${provider}`;
-  await Promise.all([
-    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
-    put(path, { identity_provider: { remote_ids: [realm.name], enabled: true } }),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
-  ]);
-  await put(`${path}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
 }

@@ -11,13 +11,22 @@ export interface OpenidLoginOptions {
   /** The URL of the identity provider. */
   readonly issuer: string;
   readonly client: { readonly id: string; readonly secret: string };
+  readonly introspectionEndpoint: string;
+  /** The claim that every token has, and that names the user. */
+  readonly userClaim: string;
 }
 
 const browserLogin = `
   AuthType openid-connect
   Require valid-user`;
 
-export function makeOpenidLogin({ port, issuer, client }: OpenidLoginOptions): ApacheLogin {
+export function makeOpenidLogin({
+  port,
+  issuer,
+  client,
+  introspectionEndpoint,
+  userClaim,
+}: OpenidLoginOptions): ApacheLogin {
   return {
     module: 'auth_openidc',
     config: `OIDCProviderMetadataURL ${issuer}/.well-known/openid-configuration
@@ -27,12 +36,11 @@ OIDCRedirectURI https://127.0.0.1:${port}/redirect_uri
 OIDCCryptoPassphrase ${randomBytes(16).toString('hex')}
 OIDCClaimPrefix "OIDC-"
 OIDCScope "openid email"
-OIDCOAuthIntrospectionEndpoint ${issuer}/token/introspection
+OIDCOAuthIntrospectionEndpoint ${introspectionEndpoint}
 OIDCOAuthIntrospectionEndpointAuth client_secret_basic
 OIDCOAuthClientID ${client.id}
 OIDCOAuthClientSecret ${client.secret}
-# Tokens of a client itself have no sub.
-OIDCOAuthRemoteUserClaim email
+OIDCOAuthRemoteUserClaim ${userClaim}
 # Ask each time, so that a revoked token is refused at once.
 OIDCOAuthTokenIntrospectionInterval -1
 # Its workers are another user where root started it, and could not read our authority.

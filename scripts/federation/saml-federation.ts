@@ -6,7 +6,6 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { callKeystone, findId, listRoles, logInAsAdmin } from '../../test/support/tenancy.ts';
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
@@ -15,6 +14,7 @@ import type { CertificateFiles, Pki } from '../lib/pki.ts';
 import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { findApache } from './find-apache.ts';
+import { registerProvider } from './register-provider.ts';
 import { describeServiceProvider, describeIdentityProvider } from './saml-metadata.ts';
 import { startSamlIdentityProvider } from './saml-identity-provider.ts';
 import type { SamlIdentityProvider, SamlUser } from './saml-identity-provider.ts';
@@ -44,7 +44,6 @@ export interface SamlFederation {
 
 const provider = 'campus';
 const protocol = 'saml2';
-const mapping = 'saml-mapping';
 const endpointPath = '/mellon';
 const consumerPath = `${endpointPath}/paosResponse`;
 const providerId = 'https://idp.campus.example/saml';
@@ -89,7 +88,13 @@ enable_proxy_headers_parsing = true
     const login = await makeMellonLogin(dir, own, metadata);
     const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
     stops.push(() => apache.stop());
-    await admitUsers(options);
+    await registerProvider(home, options.tenancy, {
+      ...{ provider, protocol, remoteId: providerId, group: 'of-the-campus' },
+      remote: [
+        { type: 'HTTP_MELLON_MAIL' },
+        { type: 'HTTP_MELLON_MAIL', any_one_of: ['@acme\\.example$'], regex: true },
+      ],
+    });
     return {
       keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
       identityProvider,
@@ -167,34 +172,4 @@ MellonPostDirectory ${quote(join(dir, 'posts'))}
   RequestHeader set MELLON-IDP "%{MELLON_IDP}e"
 </LocationMatch>`,
   };
-}
-
-async function admitUsers({ home, tenancy }: SamlFederationOptions): Promise<void> {
-  const { domain, projects } = tenancy;
-  const token = await logInAsAdmin(home);
-  const put = (path: string, body?: object): Promise<unknown> =>
-    callKeystone(home, `/v3/${path}`, { method: 'PUT', token, body });
-  const roles = await listRoles(home, token);
-  const made = await callKeystone(home, '/v3/groups', {
-    method: 'POST',
-    token,
-    body: { group: { name: 'of-the-campus', domain_id: domain.id } },
-  });
-  const { id } = (made as { group: { id: string } }).group;
-  const rules = [
-    {
-      local: [{ user: { name: '{0}' }, group: { id } }],
-      remote: [
-        { type: 'HTTP_MELLON_MAIL' },
-        { type: 'HTTP_MELLON_MAIL', any_one_of: ['@acme\\.example$'], regex: true },
-      ],
-    },
-  ];
-  const path = `OS-FEDERATION/identity_providers/${provider}`;
-  await Promise.all([
-    put(`OS-FEDERATION/mappings/${mapping}`, { mapping: { rules } }),
-    put(path, { identity_provider: { remote_ids: [providerId], enabled: true } }),
-    put(`projects/${projects.demo.id}/groups/${id}/roles/${findId(roles, 'member')}`),
-  ]);
-  await put(`${path}/protocols/${protocol}`, { protocol: { mapping_id: mapping } });
 }

@@ -1,11 +1,10 @@
 // Finds real API servers and their etcd for the tests and the demo. Debian has a package of etcd, but no kube-apiserver.
 // Building one takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
 
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
+import { describeSystem, pathExists } from '../lib/debian-packages.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
+import { findEtcd } from './find-etcd.ts';
 import { KUBERNETES_VERSIONS } from './versions.ts';
 
 /** Paths of the programs. */
@@ -22,19 +21,9 @@ export interface MissingKubernetes {
   readonly missing: string;
 }
 
-const run = promisify(execFile);
-
 /** Returns the path that the build of a version writes the API server to. */
 export async function findApiServerPath(version: string): Promise<string> {
   return join(findDevelopmentCache(), `kube-apiserver-${version}-${await describeSystem()}`, 'kube-apiserver');
-}
-
-/** Whether a program below `root`, or an installed one, runs with this argument. */
-export async function canRunProgram(root: string | undefined, path: string, argument: string): Promise<boolean> {
-  return run(join(root ?? '/', path), [argument], { cwd: '/' }).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function findVersion(
@@ -48,19 +37,8 @@ async function findVersion(
       version,
       missing: `kube-apiserver ${version} is not built; run "node scripts/setup.mjs scripts/build-kube-apiserver.ts"`,
     };
-  const etcd = 'usr/bin/etcd';
-  const found = await findOrUnpack(
-    {
-      what: 'etcd',
-      packages: ['etcd-server'],
-      folder: `etcd-${await describeSystem()}`,
-      canRun: (root) => canRunProgram(root, etcd, '--version'),
-    },
-    say,
-  );
-  return 'missing' in found
-    ? { version, missing: found.missing }
-    : { version, apiServer, etcd: join(found.root ?? '/', etcd) };
+  const etcd = await findEtcd(say);
+  return 'missing' in etcd ? { version, missing: etcd.missing } : { version, apiServer, etcd: etcd.path };
 }
 
 /** Returns the programs of every version, the newest first. It does not build an API server. */

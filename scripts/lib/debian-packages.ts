@@ -73,6 +73,14 @@ export async function pathExists(path: string): Promise<boolean> {
   );
 }
 
+/** Whether a program below `root`, or an installed one, runs with this argument. */
+export async function canRunProgram(root: string | undefined, path: string, argument: string): Promise<boolean> {
+  return run(join(root ?? '/', path), [argument], { cwd: '/' }).then(
+    () => true,
+    () => false,
+  );
+}
+
 class PackageError extends Error {}
 
 async function unpack(names: readonly string[], folder: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** Provides tools that are written in Go. They are built once, from the Go module proxy, into the user's cache. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
 import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
@@ -11,14 +11,25 @@ const run = promisify(execFile);
 
 /** Programs of one module, which are built together. */
 export interface GoTools {
+  /** Of their folder in the cache. */
+  readonly name: string;
   readonly module: string;
   readonly version: string;
   /** The import paths of the programs. */
   readonly packages: readonly [string, ...string[]];
+  /** Modules that the module replaces in its own builds: `MODULE=OTHER@VERSION`. */
+  readonly replacements?: readonly string[];
+  /** Build tags. */
+  readonly tags?: readonly string[];
+  /** They contain C, such as SQLite, and need a C compiler. */
+  readonly usesC?: boolean;
+  /** Parts of source files, below the folder of the module, that cannot be compiled. */
+  readonly omissions?: Readonly<Record<string, RegExp>>;
 }
 
 /** krew, which installs plugins of kubectl, and its own check of manifests. */
 export const KREW: GoTools = {
+  name: 'krew',
   module: 'sigs.k8s.io/krew',
   version: 'v0.4.3',
   packages: ['sigs.k8s.io/krew/cmd/krew', 'sigs.k8s.io/krew/cmd/validate-krew-manifest'],
@@ -26,17 +37,33 @@ export const KREW: GoTools = {
 
 /** Another credential plugin for kubectl, to compare with: it signs a token without any request. */
 export const AWS_AUTHENTICATOR: GoTools = {
+  name: 'aws-iam-authenticator',
   module: 'sigs.k8s.io/aws-iam-authenticator',
   version: 'v0.6.13',
   packages: ['sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator'],
 };
 
-const findFolder = ({ version, packages }: GoTools): string =>
-  join(findDevelopmentCache(), `${basename(packages[0])}-${version}`);
+const findFolder = ({ name, version }: GoTools): string => join(findDevelopmentCache(), `${name}-${version}`);
 
 /** Returns where a program is if it is built. */
 export function findGoToolPath(tools: GoTools, program: string): string {
   return join(findFolder(tools), program);
+}
+
+/** Copies the sources of a module without what must be left out. Go does not replace files of modules in its own folder. */
+async function copySources(
+  source: string,
+  folder: string,
+  omissions: Exclude<GoTools['omissions'], undefined>,
+): Promise<void> {
+  await cp(source, folder, { recursive: true });
+  await run('chmod', ['-R', 'u+w', folder]);
+  for (const [path, part] of Object.entries(omissions)) {
+    const file = join(folder, path);
+    const text = await readFile(file, 'utf8');
+    if (!part.test(text)) throw new Error(`${path} does not contain ${String(part)}`);
+    await writeFile(file, text.replace(part, ''));
+  }
 }
 
 /**
@@ -45,7 +72,7 @@ export function findGoToolPath(tools: GoTools, program: string): string {
  * @throws Error when Go is missing or cannot build them
  */
 export async function buildGoTools(tools: GoTools): Promise<void> {
-  const { module, version, packages } = tools;
+  const { module, version, packages, replacements = [], tags = [], usesC = false, omissions } = tools;
   const folder = findFolder(tools);
   if (await pathExists(folder)) return;
   const go = findGo();
@@ -54,19 +81,29 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
   const staging = await mkdtemp(join(dirname(folder), '.go-tools-'));
   try {
     const env = {
-      ...process.env,
-      CGO_ENABLED: '0',
+      // Those of the machine, so that they can be shared; otherwise nothing outside the cache changes.
       GOCACHE: join(staging, 'cache'),
-      GOFLAGS: '-mod=mod',
       GOMODCACHE: join(staging, 'modules'),
+      ...process.env,
+      CGO_ENABLED: usesC ? '1' : '0',
+      // The tests do not need fast C, and optimizing it takes a minute.
+      CGO_CFLAGS: '-O0',
+      GOFLAGS: '-mod=mod',
       GOTOOLCHAIN: 'local',
     };
     await writeFile(join(staging, 'go.mod'), 'module tools\n');
     // Not "go install", which asks for modules with the names of the programs too.
+    for (const replacement of replacements)
+      await run(go, ['mod', 'edit', `-replace=${replacement}`], { env, cwd: staging });
     await run(go, ['get', `${module}@${version}`], { env, cwd: staging });
     // The linker drops debug information, so the compiler does not need to make it.
     const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${join(staging, 'bin')}/`];
-    await run('nice', [go, 'build', ...options, ...packages], { env, cwd: staging });
+    if (omissions !== undefined) {
+      const { stdout } = await run(go, ['list', '-m', '-f', '{{.Dir}}', module], { env, cwd: staging });
+      await copySources(stdout.trim(), join(staging, 'source'), omissions);
+      await run(go, ['mod', 'edit', `-replace=${module}=./source`], { env, cwd: staging });
+    }
+    await run('nice', [go, 'build', ...options, `-tags=${tags.join(',')}`, ...packages], { env, cwd: staging });
     await moveIntoCache(join(staging, 'bin'), folder);
   } finally {
     // Go makes its cache read-only.

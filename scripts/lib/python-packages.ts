@@ -29,7 +29,7 @@ export async function findPythonPackages(
   const folder = join(findDevelopmentCache(), `${name}-${await describePython()}`);
   const python = join(folder, 'bin/python');
   if (await pathExists(folder)) return { python };
-  say(`Installing ${packages.join(', ')} with pip into ${folder}, once …`);
+  say(`Installing ${name} with pip into ${folder}, once …`);
   await mkdir(dirname(folder), { recursive: true });
   // It is moved when it is complete. Its scripts name the old folder, so run them as arguments of its python.
   const staging = await mkdtemp(join(dirname(folder), `.${name}-`));
@@ -42,7 +42,7 @@ export async function findPythonPackages(
     return { python };
   } catch (error) {
     const detail = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-    return { missing: `pip could not install ${packages.join(', ')}: ${detail.trim().split('\n').at(-1) ?? ''}` };
+    return { missing: `pip could not install ${name}: ${detail.trim().split('\n').at(-1) ?? ''}` };
   } finally {
     await rm(staging, { recursive: true, force: true });
   }

@@ -122,6 +122,18 @@ void t.test('an answer of the token endpoint without a token is explained', asyn
       answer: makeErrorResponse('not_allowed', 'Offline tokens not allowed for the user or client'),
       says: ['does not grant these scopes to this user', 'remove offline_access from OS_OPENID_SCOPE'],
     },
+    'Dex rejects a wrong password': {
+      answer: makeErrorResponse('access_denied', 'Invalid username or password', 401),
+      says: ['wrong credentials (access_denied Invalid username or password)', 'check the credentials'],
+    },
+    'Dex requires the scope openid': {
+      answer: makeErrorResponse('invalid_request', 'Missing required scope(s) ["openid"].'),
+      says: ['it requires the scope openid', 'add openid to OS_OPENID_SCOPE'],
+    },
+    'Dex does not know a scope': {
+      answer: makeErrorResponse('invalid_request', 'Unrecognized scope(s) ["nonsense"]'),
+      says: ['it does not grant these scopes', 'check OS_OPENID_SCOPE'],
+    },
     'Keycloak has no such realm': {
       answer: { status: 404, body: { error: 'Realm does not exist' } },
       says: ['answered with status 404 (Realm does not exist)', 'check OS_DISCOVERY_ENDPOINT'],

@@ -3,18 +3,18 @@
 import type { Test } from 'tap';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import type { EnvVars } from '../support/home.ts';
-import { ALICE, asKeycloakUser, computeOtp, OTTO, readClaims, ROBOT } from '../support/keycloak.ts';
-import { setUpRealmUser, testWithKeycloak } from '../support/keycloak.ts';
+import { ALICE, computeOtp, OTTO, ROBOT, testWithKeycloak } from '../support/keycloak.ts';
 import type { Realm } from '../support/keycloak.ts';
+import { asPasswordUser, readClaims, setUpProviderUser } from '../support/provider-user.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 /** A login that Keycloak refuses. */
 async function checkRefused(t: Test, realm: Realm, env: EnvVars, ...says: readonly (string | RegExp)[]): Promise<void> {
-  checkFailure(t, await setUpRealmUser(t, realm, { env }).run(), EXIT_STATUS.refused, { says });
+  checkFailure(t, await setUpProviderUser(t, realm, { env }).run(), EXIT_STATUS.refused, { says });
 }
 
 testWithKeycloak('Keycloak gives an access token and an ID token for a password', async (t, realm) => {
-  const alice = setUpRealmUser(t, realm, { env: asKeycloakUser(ALICE) });
+  const alice = setUpProviderUser(t, realm, { env: asPasswordUser(ALICE) });
   const first = await alice.run();
   const { token, expirationTimestamp } = checkSuccess(t, first);
   const claims = readClaims(token);
@@ -28,11 +28,11 @@ testWithKeycloak('Keycloak gives an access token and an ID token for a password'
 });
 
 testWithKeycloak('Keycloak accepts a password with the code of an authenticator app', async (t, realm) => {
-  const env = { ...asKeycloakUser(OTTO), OS_IDP_OTP_KEY: 'totp' };
-  const otto = setUpRealmUser(t, realm, { env: { ...env, OS_PASSCODE: computeOtp(OTTO.otpSecret, Date.now()) } });
+  const env = { ...asPasswordUser(OTTO), OS_IDP_OTP_KEY: 'totp' };
+  const otto = setUpProviderUser(t, realm, { env: { ...env, OS_PASSCODE: computeOtp(OTTO.otpSecret, Date.now()) } });
   // On a busy machine, Keycloak may see the code after its end. It accepts the one before as well.
   t.match(readClaims(checkSuccess(t, await otto.run()).token), { preferred_username: 'otto' });
-  await checkRefused(t, realm, asKeycloakUser(OTTO), 'invalid_grant Invalid user credentials', 'check the credentials');
+  await checkRefused(t, realm, asPasswordUser(OTTO), 'invalid_grant Invalid user credentials', 'check the credentials');
   await checkRefused(t, realm, { ...env, OS_PASSCODE: '000000' }, 'invalid_grant Invalid user credentials');
 });
 
@@ -40,47 +40,47 @@ testWithKeycloak('Keycloak refuses a login, and the plugin says why', async (t, 
   await checkRefused(
     t,
     realm,
-    asKeycloakUser({ ...ALICE, password: 'canary-wrong' }),
+    asPasswordUser({ ...ALICE, password: 'canary-wrong' }),
     'the identity provider refused alice: wrong or already used credentials, or a locked account',
   );
   await checkRefused(
     t,
     realm,
-    asKeycloakUser({ name: 'newcomer', password: 'newcomer-password' }),
+    asPasswordUser({ name: 'newcomer', password: 'newcomer-password' }),
     'the account requires an action of its user first, such as a new password',
     'log in there with a browser once',
   );
   await checkRefused(
     t,
     realm,
-    asKeycloakUser({ name: 'recruit', password: 'recruit-password' }),
+    asPasswordUser({ name: 'recruit', password: 'recruit-password' }),
     'Account is not fully set up',
     'log in there with a browser once',
   );
   await checkRefused(
     t,
     realm,
-    { ...asKeycloakUser(ALICE), OS_OPENID_SCOPE: 'openid nonsense' },
+    { ...asPasswordUser(ALICE), OS_OPENID_SCOPE: 'openid nonsense' },
     'it does not grant these scopes (invalid_scope Invalid scopes: openid nonsense)',
   );
-  await checkRefused(t, realm, { ...asKeycloakUser(ALICE), OS_CLIENT_ID: 'nobody' }, 'it does not know this client');
+  await checkRefused(t, realm, { ...asPasswordUser(ALICE), OS_CLIENT_ID: 'nobody' }, 'it does not know this client');
   await realm.changeUser(ALICE.name, { enabled: false });
-  await checkRefused(t, realm, asKeycloakUser(ALICE), 'the account is disabled (invalid_grant Account disabled)');
+  await checkRefused(t, realm, asPasswordUser(ALICE), 'the account is disabled (invalid_grant Account disabled)');
 });
 
 testWithKeycloak(
   'Keycloak locks an account after wrong passwords, and the plugin tries a refused password once',
   async (t, realm) => {
-    const wrong = setUpRealmUser(t, realm, { env: asKeycloakUser({ ...ALICE, password: 'canary-wrong' }) });
+    const wrong = setUpProviderUser(t, realm, { env: asPasswordUser({ ...ALICE, password: 'canary-wrong' }) });
     checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: ['wrong or already used credentials'] });
     // A kubectl that runs the plugin again does not count as an attempt.
     checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: ['is not tried again yet'] });
     t.strictSame(await realm.listEvents(), ['LOGIN_ERROR invalid_user_credentials']);
     await waitUntil('the lock', async () => {
-      await setUpRealmUser(t, realm, { env: asKeycloakUser({ ...ALICE, password: 'canary-other' }) }).run();
+      await setUpProviderUser(t, realm, { env: asPasswordUser({ ...ALICE, password: 'canary-other' }) }).run();
       return (await realm.listEvents()).includes('LOGIN_ERROR user_temporarily_disabled');
     });
-    await checkRefused(t, realm, asKeycloakUser(ALICE), 'or a locked account (invalid_grant Invalid user credentials)');
+    await checkRefused(t, realm, asPasswordUser(ALICE), 'or a locked account (invalid_grant Invalid user credentials)');
   },
   {
     bruteForceProtected: true,
@@ -97,7 +97,7 @@ testWithKeycloak('Keycloak gives a token to a client with a secret', async (t, r
     OS_CLIENT_ID: ROBOT.id,
     OS_CLIENT_SECRET: ROBOT.secret,
   };
-  const robot = setUpRealmUser(t, realm, { env });
+  const robot = setUpProviderUser(t, realm, { env });
   const { token } = checkSuccess(t, await robot.run());
   t.match(readClaims(token), { preferred_username: 'service-account-robot', azp: 'robot' });
   await checkRefused(
@@ -119,7 +119,7 @@ testWithKeycloak('an access token of Keycloak is passed on as it is', async (t, 
     ...{ grant_type: 'password', client_id: 'kubectl', scope: 'openid' },
     ...{ username: ALICE.name, password: ALICE.password },
   });
-  const user = setUpRealmUser(t, realm, {
+  const user = setUpProviderUser(t, realm, {
     env: { OS_AUTH_TYPE: 'v3oidcaccesstoken', OS_ACCESS_TOKEN: String(token) },
   });
   const credential = checkSuccess(t, await user.run());
@@ -128,10 +128,10 @@ testWithKeycloak('an access token of Keycloak is passed on as it is', async (t, 
 });
 
 testWithKeycloak('a realm that does not exist is the fault of the URL', async (t, realm) => {
-  const user = setUpRealmUser(
+  const user = setUpProviderUser(
     t,
     { ...realm, issuer: `${realm.keycloak.url}/realms/nowhere` },
-    { env: asKeycloakUser(ALICE) },
+    { env: asPasswordUser(ALICE) },
   );
   checkFailure(t, await user.run(), EXIT_STATUS.protocol, {
     says: ['answered with status 404 (Realm does not exist)', 'check OS_DISCOVERY_ENDPOINT'],

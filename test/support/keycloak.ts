@@ -7,26 +7,20 @@ import { test } from 'tap';
 import type { Test } from 'tap';
 import { callAdmin } from '../../scripts/identity-providers/keycloak.ts';
 import type { AdminCall, KeycloakAddress } from '../../scripts/identity-providers/keycloak.ts';
-import type { KEYCLOAK_RESULTS } from './provider-results.ts';
+import type { KEYCLOAK_RESULTS, KEYSTONE_RESULTS } from './provider-results.ts';
+import { PUBLIC_CLIENT } from './provider-user.ts';
+import type { ProviderAddress } from './provider-user.ts';
 import { findResource } from './resources.ts';
 import { sendRequest } from './send-request.ts';
 import type { ReceivedResponse } from './send-request.ts';
-import { setUp } from './fixture.ts';
-import type { Fixture } from './fixture.ts';
-import type { EnvVars } from './home.ts';
-import { runBundles } from './run-bundles.ts';
-import type { HostParts } from './run-bundles.ts';
 
 /** What the admin API calls a representation. */
 type Representation = Readonly<Record<string, unknown>>;
 
 /** A realm that exists for one test. */
-export interface Realm {
+export interface Realm extends ProviderAddress {
   readonly keycloak: KeycloakAddress;
   readonly name: string;
-  readonly issuer: string;
-  /** Path of the CA of the server. */
-  readonly ca: string;
   /** Calls the admin API below the realm. */
   admin(path: string, call?: AdminCall): Promise<ReceivedResponse>;
   /** Changes settings of the realm. */
@@ -45,9 +39,6 @@ export interface Realm {
 export const ALICE = { name: 'alice', password: 'p@ss w0rd&+=%é' };
 export const OTTO = { name: 'otto', password: 'otto-password', otpSecret: 'otto-secret-of-the-phone' };
 export const ROBOT = { id: 'robot', secret: 'r+b/t%20:&=' };
-/** A public client that can log in in every way. */
-export const PUBLIC_CLIENT = 'kubectl';
-
 const AUDIENCE = 'kubernetes';
 
 function makeUser(name: string, credentials: readonly Representation[], more: Representation = {}): Representation {
@@ -160,7 +151,7 @@ const REALM: Representation = {
  * @param settings of the realm, in addition to those of every realm
  */
 export function testWithKeycloak(
-  name: keyof typeof KEYCLOAK_RESULTS,
+  name: keyof typeof KEYCLOAK_RESULTS | keyof typeof KEYSTONE_RESULTS,
   body: (t: Test, realm: Realm) => Promise<void>,
   settings: Representation = {},
 ): void {
@@ -220,36 +211,6 @@ export async function createRealm(keycloak: KeycloakAddress, settings: Represent
   };
 }
 
-export interface RealmUser {
-  /** Changes of the settings. */
-  readonly env?: EnvVars;
-  /** The clock of the plugin, and more. */
-  readonly host?: HostParts;
-}
-
-/** Makes someone who uses the plugin with a token of this realm, without Keystone. The plugin runs in the process of the test. */
-export function setUpRealmUser(
-  t: Test,
-  realm: Pick<Realm, 'issuer' | 'ca'>,
-  { env = {}, host }: RealmUser = {},
-): Fixture {
-  return setUp(t, {
-    settings: {
-      OS_CACERT: realm.ca,
-      OS_DISCOVERY_ENDPOINT: `${realm.issuer}/.well-known/openid-configuration`,
-      OS_CLIENT_ID: PUBLIC_CLIENT,
-      CLIENT_KEYSTONE_AUTH_TOKEN_KIND: 'access_token',
-      ...env,
-    },
-    runner: (run) => runBundles(run, host),
-  });
-}
-
-/** Returns the settings for a login with a password. */
-export function asKeycloakUser({ name, password }: { readonly name: string; readonly password: string }): EnvVars {
-  return { OS_AUTH_TYPE: 'v3oidcpassword', OS_USERNAME: name, OS_PASSWORD: password };
-}
-
 /** Computes the code of an authenticator app (RFC 6238) at a time in ms since 1970. */
 export function computeOtp(secret: string, now: number): string {
   const counter = Buffer.alloc(8);
@@ -257,10 +218,4 @@ export function computeOtp(secret: string, now: number): string {
   const digest = createHmac('sha1', secret).update(counter).digest();
   const offset = digest.readUInt8(digest.length - 1) & 0xf;
   return String((digest.readUInt32BE(offset) & 0x7f_ff_ff_ff) % 1_000_000).padStart(6, '0');
-}
-
-/** Reads the claims of a JWT. */
-export function readClaims(token: string): Readonly<Record<string, unknown>> {
-  const [, claims = ''] = token.split('.');
-  return JSON.parse(Buffer.from(claims, 'base64url').toString()) as Readonly<Record<string, unknown>>;
 }

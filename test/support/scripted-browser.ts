@@ -93,8 +93,14 @@ const USER_FIELDS = ['login', 'username'];
 /** Buttons that grant, and that do not. */
 const GRANT_FIELDS = { yes: 'accept', no: 'cancel' };
 
+/** In the form of Dex that does not grant; the one that grants comes before it. */
+const REFUSAL = /\bname="approval" value="rejected"/;
+
 function fillForm({ url }: Step, body: string, decision: LoginDecision): Step | undefined {
-  const [, head, content = ''] = /<form\b([^>]*)>(.*?)<\/form>/is.exec(body) ?? [];
+  const forms = [...body.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gis)];
+  const refusal = forms.find(([form]) => REFUSAL.test(form));
+  const isRefused = decision !== 'deny' && decision.denies === true && refusal !== undefined;
+  const [, head, content = ''] = (isRefused ? refusal : forms[0]) ?? [];
   if (head === undefined) return undefined;
   const form = new URLSearchParams();
   // Whether the form has a field that this browser cannot fill.

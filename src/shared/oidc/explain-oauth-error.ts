@@ -97,7 +97,7 @@ interface PreciseReason {
   readonly explanation: OAuthExplanation;
 }
 
-/** As Keycloak 26 answers. */
+/** As Keycloak 26, Dex and Hydra answer. */
 const PRECISE_REASONS: readonly PreciseReason[] = [
   {
     reason: 'invalid_grant',
@@ -129,6 +129,35 @@ const PRECISE_REASONS: readonly PreciseReason[] = [
       code: 'credential-unknown',
       message: "the client's secret is wrong, or this client is not allowed to use this auth method",
       hint: 'check OS_CLIENT_ID and OS_CLIENT_SECRET, or set OS_AUTH_TYPE to another auth method',
+    },
+  },
+  // Dex's. With this status, it is about a password and not about what the user allows.
+  {
+    reason: 'access_denied',
+    status: 401,
+    explanation: { message: 'wrong credentials', hint: 'check the credentials, and log in again' },
+  },
+  {
+    reason: 'invalid_request',
+    description: /\brequired scope\b.*"openid"/i,
+    explanation: {
+      code: 'request-rejected',
+      message: 'it requires the scope openid',
+      hint: 'add openid to OS_OPENID_SCOPE',
+    },
+  },
+  {
+    reason: 'invalid_request',
+    description: /\bunrecognized scope\b|\bcan't request scope\b/i,
+    explanation: { code: 'request-rejected', message: 'it does not grant these scopes', hint: 'check OS_OPENID_SCOPE' },
+  },
+  {
+    reason: 'invalid_client',
+    description: /'client_secret_post'.*'client_secret_basic'/,
+    explanation: {
+      code: 'method-not-offered',
+      message: 'it expects the secret of this client in another place than a header',
+      hint: 'ask its operator to allow client_secret_basic for OS_CLIENT_ID',
     },
   },
 ];

@@ -1,0 +1,92 @@
+// Runs a real cloud whose users log in at Keycloak: Apache with mod_auth_openidc in front of another Keystone server. That
+// server uses the data of a running Keystone.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Tenancy } from '../../test/support/tenancy.ts';
+import { startKeystone } from '../keystone/keystone.ts';
+import type { KeystoneAddress } from '../keystone/keystone.ts';
+import type { Pki } from '../lib/pki.ts';
+import { findFreePorts, startApache } from './apache.ts';
+import { findApache } from './find-apache.ts';
+import { makeOpenidLogin } from './openid-login.ts';
+import type { OpenidLoginOptions } from './openid-login.ts';
+import { registerProvider } from './register-provider.ts';
+
+export interface KeycloakFederationOptions {
+  /** An empty folder, or one that does not exist yet. */
+  readonly dir: string;
+  /** The data folder of the Keystone whose data it uses, and that Keystone. */
+  readonly dataDir: string;
+  readonly home: KeystoneAddress;
+  readonly pki: Pki;
+  readonly tenancy: Tenancy;
+  /** The URL of the realm. */
+  readonly issuer: string;
+  /** A client of the realm that is allowed to introspect tokens. */
+  readonly client: OpenidLoginOptions['client'];
+  /** The names that the mapping admits, as regular expressions. */
+  readonly admitted: readonly string[];
+}
+
+export interface KeycloakFederation {
+  /** Apache. Its log is written right after a response was sent. */
+  readonly keystone: KeystoneAddress;
+  /** IDs in Keystone. */
+  readonly provider: string;
+  readonly protocol: string;
+  readLog(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+const provider = 'keycloak';
+const protocol = 'openid';
+
+/** Starts both servers, and registers the realm as identity provider. */
+export async function startKeycloakFederation(
+  options: KeycloakFederationOptions,
+): Promise<KeycloakFederation | { missing: string }> {
+  const { dir, dataDir, home, pki, tenancy, issuer, client, admitted } = options;
+  const packages = await findApache('auth_openidc');
+  if ('missing' in packages) return packages;
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const each of stops.toReversed()) await each();
+  };
+  try {
+    const upstream = await startKeystone({
+      dir: dataDir,
+      extraConfig: `[openid]
+remote_id_attribute = HTTP_OIDC_ISS
+[oslo_middleware]
+enable_proxy_headers_parsing = true
+`,
+    });
+    stops.push(() => upstream.stop());
+    const [port = 0] = await findFreePorts(1);
+    const login = makeOpenidLogin({
+      ...{ port, issuer, client },
+      introspectionEndpoint: `${issuer}/protocol/openid-connect/token/introspect`,
+      // The account of a client has no address.
+      userClaim: 'preferred_username',
+    });
+    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
+    stops.push(() => apache.stop());
+    const name = 'HTTP_OIDC_PREFERRED_USERNAME';
+    await registerProvider(home, tenancy, {
+      ...{ provider, protocol, remoteId: issuer, group: 'of-keycloak' },
+      remote: [{ type: name }, { type: name, any_one_of: admitted, regex: true }],
+    });
+    return {
+      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
+      ...{ provider, protocol },
+      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
