@@ -6,8 +6,8 @@
 
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { userInfo } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runLogged } from './lib/build-steps.ts';
 import { describeSystem, findOrUnpack, pathExists } from './lib/debian-packages.ts';
@@ -23,6 +23,15 @@ const BUILD = `test -e "$1" || {
   cargo install openstack-keystone --version "$3" --locked --debug --root "$2" && rm -rf "$4"
 }`;
 
+// rustup keeps Rust in the home of the user, also if HOME names another folder.
+const { homedir } = userInfo();
+const cargoHome = process.env['CARGO_HOME'] ?? join(homedir, '.cargo');
+const rustEnv = {
+  ...process.env,
+  PATH: [process.env['PATH'] ?? '', join(cargoHome, 'bin')].join(delimiter),
+  RUSTUP_HOME: process.env['RUSTUP_HOME'] ?? join(homedir, '.rustup'),
+};
+
 const folders = await findRustKeystoneFolders();
 if (await pathExists(folders.installed)) console.log(`Rust Keystone is already built: ${folders.installed}`);
 else await build();
@@ -30,7 +39,7 @@ else await build();
 /** Returns why the Rust of this machine cannot build it; undefined if it can. */
 async function findProblem(): Promise<string | undefined> {
   const run = promisify(execFile);
-  const version = await run('cargo', ['--version'], { cwd: '/' }).then(
+  const version = await run('cargo', ['--version'], { cwd: '/', env: rustEnv }).then(
     ({ stdout }) => stdout,
     () => undefined,
   );
@@ -94,11 +103,10 @@ async function build(): Promise<void> {
     // Cargo keeps its downloads here, and not in the user's folder, but with the user's settings.
     const home = join(target, 'cargo');
     await mkdir(home, { recursive: true });
-    const settings = process.env['CARGO_HOME'] ?? join(homedir(), '.cargo');
     for (const name of ['config', 'config.toml'])
-      await copyFile(join(settings, name), join(home, name)).catch(() => undefined);
+      await copyFile(join(cargoHome, name), join(home, name)).catch(() => undefined);
     const env = {
-      ...process.env,
+      ...rustEnv,
       CARGO_HOME: home,
       CARGO_TARGET_DIR: join(target, 'target'),
       PROTOC: await provideProtoc(work),
