@@ -19,7 +19,8 @@ import { listFlagNames } from '../src/shared/options/flags.ts';
 import { PLUGIN_OPTION_GROUPS } from '../src/plugin/config/option.ts';
 import type { Option } from '../src/shared/options/option.ts';
 import { TESTED_SYSTEMS } from '../test/support/provider-results.ts';
-import { WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
+import { ISSUER_OPTIONS } from '../src/webhook/cli/issuer/issuer-options.ts';
+import { ISSUER_GROUP, WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS } from '../src/webhook/cli/options.ts';
 
 const NOTHING = '–';
 
@@ -143,4 +144,5 @@ await updateTables('docs/exit-codes.md', { 'exit codes': makeExitStatusTable() }
 await updateTables('packaging/chart/README.md', { values: makeValuesTable() });
 await updateTables('docs/webhook/reference.md', {
   'webhook options': makeOptionTables(WEBHOOK_OPTION_GROUPS, WEBHOOK_OPTIONS),
+  'issuer options': makeOptionTables([ISSUER_GROUP, ...WEBHOOK_OPTION_GROUPS], ISSUER_OPTIONS),
 });

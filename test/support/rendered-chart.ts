@@ -57,9 +57,12 @@ export function readObjects(yaml: string): readonly KubernetesObject[] {
   return (loadAll(yaml) as (KubernetesObject | null)[]).filter((object) => object !== null);
 }
 
-/** Finds the pods' specification of the Deployment or DaemonSet. */
-export function findPodSpec(objects: readonly KubernetesObject[]): PodSpec {
-  const workload = objects.find(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
+/** Finds the pods' specification of the Deployment or DaemonSet of the webhook or of the issuer. */
+export function findPodSpec(objects: readonly KubernetesObject[], server: 'webhook' | 'issuer' = 'webhook'): PodSpec {
+  const workload = objects.find(
+    ({ kind, metadata }) =>
+      (kind === 'Deployment' || kind === 'DaemonSet') && metadata.name.endsWith('-issuer') === (server === 'issuer'),
+  );
   const { template } = workload?.spec as { template: { spec: PodSpec } };
   return template.spec;
 }

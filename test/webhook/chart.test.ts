@@ -12,7 +12,10 @@ import { PROJECT } from '../../scripts/lib/project.ts';
 import { packChart } from '../../scripts/package/archives.ts';
 import { chartPath } from '../../scripts/package/package-paths.ts';
 import { startReleaseServer } from '../../scripts/release/installations/release-server.ts';
+import { ISSUER_OPTIONS } from '../../src/webhook/cli/issuer/issuer-options.ts';
+import { readIssuerSettings, resolveIssuerConfig } from '../../src/webhook/cli/issuer/issuer-settings.ts';
 import { WEBHOOK_OPTIONS } from '../../src/webhook/cli/options.ts';
+import { parseAudiences } from '../../src/webhook/issuer/audiences-file.ts';
 import { readWebhookSettings } from '../../src/webhook/cli/settings.ts';
 import { parseCommandLine } from '../../src/shared/options/parse-command-line.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -255,6 +258,61 @@ void t.test('the certificate has the address that the API server connects to', {
   const set = 'tls.source=certManager,tls.secretName=,tls.certManager.issuerName=ca';
   const { stdout, stderr } = await template(VALUES_FILES.get('control-plane') ?? '', '--set', set);
   t.strictSame(addressesOf(readObjects(stdout)), ['127.0.0.1'], stderr);
+});
+
+void t.test('the issuer has a Deployment of its own, and may change one Secret', { skip }, (t) => {
+  const objects = objectsOf('issuer');
+  const { args, env = [] } = findPodSpec(objects, 'issuer').containers[0];
+  const variables = Object.fromEntries(env.map((variable) => [variable.name, variable.value]));
+  const host = fakeHost({ argv: args, env: variables, cwd: '/' });
+  const { words, flags } = parseCommandLine(args, ISSUER_OPTIONS);
+  t.strictSame(words, ['issuer']);
+  const settings = readIssuerSettings(host, resolveIssuerConfig(host, flags, ISSUER_OPTIONS));
+  t.match(settings, { issuer: 'https://tokens.example.com/keystone', keyPlace: { secret: { name: 'signing-keys' } } });
+  const missing = ISSUER_OPTIONS.filter(({ name }) => !args.some((flag) => flag.startsWith(`--${name}`)));
+  t.strictSame(
+    missing.map(({ name }) => name),
+    ['signing-keys-file', 'allow-http', 'kubeconfig'],
+    'each option is set, but for those of other places',
+  );
+  t.strictSame(objects.find(({ kind }) => kind === 'Role')?.rules, [
+    { apiGroups: [''], resources: ['secrets'], resourceNames: ['signing-keys'], verbs: ['get', 'update'] },
+  ]);
+  t.equal(findPodSpec(objects).automountServiceAccountToken, false, 'the webhook still has no token');
+  const audiences = objects.find(({ kind, data }) => kind === 'ConfigMap' && data?.['audiences.yaml'] !== undefined);
+  const text = audiences?.data?.['audiences.yaml'] ?? '';
+  t.match(parseAudiences(text, 'audiences.yaml').get('cluster-a'), { lifetimeMs: 300_000 });
+  const { securityContext, containers, volumes } = findPodSpec(objects, 'issuer');
+  t.match(securityContext, { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } });
+  t.match(containers[0].securityContext, { readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
+  t.ok(volumes.every((volume) => 'secret' in volume || 'configMap' in volume));
+  const selectors = objects.flatMap(({ kind, spec }) =>
+    kind === 'Service' ? [JSON.stringify(spec?.['selector'])] : [],
+  );
+  t.equal(new Set(selectors).size, 2, 'no Service finds the pods of the other');
+  t.end();
+});
+
+void t.test('the chart refuses an issuer without what it needs', { skip }, async (t) => {
+  const file = VALUES_FILES.get('issuer') ?? '';
+  const rows: readonly (readonly [set: string, message: RegExp])[] = [
+    ['issuer.url=', /issuer\.url is required/],
+    ['issuer.url=http://tokens.example.com', /url/],
+    ['issuer.url=https://tokens.example.com/', /url/],
+    ['issuer.tlsSecretName=', /issuer\.tlsSecretName is required/],
+    ['issuer.signingKeysSecret=', /issuer\.signingKeysSecret is required/],
+    ['issuer.audiences=[]', /issuer\.audiences is required/],
+    ['issuer.clientCidrs=[]', /issuer\.clientCidrs is required/],
+    ['issuer.audiences[0].allow=[]', /allow/],
+    ['issuer.audiences[0].deny=x', /deny/],
+    ['issuer.audiences[0].allow[0].role=x', /role/],
+    ['issuer.signingAlg=HS256', /signingAlg/],
+  ];
+  for (const [set, message] of rows) {
+    const { status, stderr } = await template(file, set.endsWith('[]') ? '--set-json' : '--set', set);
+    t.not(status, 0, set);
+    t.match(stderr, message, set);
+  }
 });
 
 /** Changes of minimal-values.yaml that must fail, and what the message says. */

@@ -9,6 +9,7 @@ import { makeMalformedToken } from '../support/malformed-tokens.ts';
 import { AUDIENCE, ISSUER_URL, makeForm, postForm } from '../support/issuer-settings.ts';
 import { startIssuer } from '../support/issuer.ts';
 import type { TestIssuer } from '../support/issuer.ts';
+import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
@@ -227,6 +228,46 @@ void t.test('a token that Keystone does not accept, or that gives nothing, is re
   await issuer.clock.advance(5_000);
   checkRefused(t, await exchange(token), 400, 'invalid_grant', 'a revoked token');
 });
+
+/** Changes what Keystone says about tokens. */
+function changeValidation(keystone: StandInKeystone, change: (token: Record<string, unknown>) => object): void {
+  keystone.answerAlways((_request, response, { makeDefaultResponse }) => {
+    const answer = makeDefaultResponse();
+    const { token } = answer.body as { token: Record<string, unknown> };
+    sendResponse(response, { ...answer, body: { token: { ...token, ...change(token) } } });
+  }, VALIDATION);
+}
+
+void t.test('names that Kubernetes reserves do not come from Keystone', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const { id } = findRecordedUser('alice');
+  const names = ['devs', 'system:masters', 'SYSTEM:masters', 'kubeadm:cluster-admins', 'a:b', '0'.repeat(32)];
+  keystone.answerAlways((_request, response) => {
+    const groups = names.map((name, index) => ({ id: `g${index}`, name, domain_id: 'd' }));
+    sendResponse(response, { status: 200, headers: {}, body: { groups } });
+  }, `GET /v3/users/${id}/groups`);
+  const { body } = await postForm(issuer, makeForm(issueToken(keystone)));
+  const claims = await verify(issuer, (body as TokenAnswer).access_token);
+  t.strictSame(claims['groups'], ['devs', 'c8e48b74036546c5b12bfc798932c4e2']);
+  t.match(issuer.readOutput(), /names were dropped/);
+  changeValidation(keystone, (token) => ({ user: { ...(token['user'] as object), name: 'system:admin' } }));
+  const refused = await postForm(issuer, makeForm(issueToken(keystone)));
+  checkRefused(t, refused, 403, 'access_denied', 'a user with a reserved name');
+});
+
+void t.test(
+  'an application credential with access rules gets no token, unless the operator accepts that',
+  async (t) => {
+    const keystone = await startTestKeystone(t);
+    const issuer = await startIssuer(t, { keystone });
+    const accepting = await startIssuer(t, { keystone, args: ['--access-rules', 'accept'] });
+    changeValidation(keystone, () => ({ application_credential: { id: 'a', access_rules: [] } }));
+    const token = issueToken(keystone);
+    checkRefused(t, await postForm(issuer, makeForm(token)), 403, 'access_denied', 'refused');
+    t.match(await postForm(accepting, makeForm(token)), { status: 200 });
+  },
+);
 
 void t.test('with any shape of token, a token of the issuer itself never reaches Keystone', async (t) => {
   const keystone = await startTestKeystone(t);

@@ -21,6 +21,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- /* Other labels than those of the webhook, whose Service must not find the issuer. */ -}}
+{{- define "keystone.issuerSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-issuer
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "keystone.issuerLabels" -}}
+{{ include "keystone.issuerSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "keystone.image" -}}
 {{- $repository := required "image.repository is required: the image without its tag" .Values.image.repository }}
 {{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}

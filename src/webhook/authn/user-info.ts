@@ -9,13 +9,28 @@ import type { KeystoneGroup, TokenOwner } from './token-owner.ts';
 /** Prefix of all extra keys of this webhook, by which RBAC, audit and the policy recognize a Keystone user. */
 export const EXTRA_PREFIX = 'alpha.kubernetes.io/identity/';
 
-/** The extra keys, with the names that the Go program uses. */
+/**
+ * The same for users whose token the API server verifies itself: its AuthenticationConfiguration cannot set keys below
+ * `kubernetes.io`.
+ */
+export const MAPPED_EXTRA_PREFIX = 'identity.openstack.org/';
+
+/** The ends of the extra keys, with the names that the Go program uses. */
+export const EXTRA_NAMES = {
+  roles: 'roles',
+  projectId: 'project/id',
+  projectName: 'project/name',
+  domainId: 'user/domain/id',
+  domainName: 'user/domain/name',
+} as const;
+
+/** The extra keys of this webhook. */
 export const EXTRA_KEYS = {
-  roles: `${EXTRA_PREFIX}roles`,
-  projectId: `${EXTRA_PREFIX}project/id`,
-  projectName: `${EXTRA_PREFIX}project/name`,
-  domainId: `${EXTRA_PREFIX}user/domain/id`,
-  domainName: `${EXTRA_PREFIX}user/domain/name`,
+  roles: `${EXTRA_PREFIX}${EXTRA_NAMES.roles}`,
+  projectId: `${EXTRA_PREFIX}${EXTRA_NAMES.projectId}`,
+  projectName: `${EXTRA_PREFIX}${EXTRA_NAMES.projectName}`,
+  domainId: `${EXTRA_PREFIX}${EXTRA_NAMES.domainId}`,
+  domainName: `${EXTRA_PREFIX}${EXTRA_NAMES.domainName}`,
 } as const;
 
 /** How Kubernetes names are made from Keystone names. */
