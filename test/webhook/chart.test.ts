@@ -307,6 +307,7 @@ void t.test('the chart refuses an issuer without what it needs', { skip }, async
     ['issuer.audiences[0].deny=x', /deny/],
     ['issuer.audiences[0].allow[0].role=x', /role/],
     ['issuer.signingAlg=HS256', /signingAlg/],
+    ['issuer.enabled=false', /issuer is set, but issuer\.enabled is false/],
   ];
   for (const [set, message] of rows) {
     const { status, stderr } = await template(file, set.endsWith('[]') ? '--set-json' : '--set', set);

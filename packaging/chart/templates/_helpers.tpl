@@ -24,7 +24,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- /* Other labels than those of the webhook, whose Service must not find the issuer. */ -}}
 {{- define "keystone.issuerSelector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-issuer
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "keystone.issuerLabels" -}}
