@@ -118,7 +118,7 @@ function verifyWithPython(python: string, request: object): Promise<readonly str
   return new Promise((resolve, reject) => {
     const child = execFile(python, ['-c', PYTHON_VERIFIER], (error, stdout) => {
       if (error === null) resolve(stdout.split('\n').filter((line) => line !== ''));
-      else reject(new Error(String(error)));
+      else reject(new Error(error.message));
     });
     child.stdin?.end(JSON.stringify(request));
   });
