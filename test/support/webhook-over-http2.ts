@@ -27,6 +27,15 @@ export interface Http2Client {
   postReview(body: unknown): Promise<WebhookResponse>;
 }
 
+const authorities = new Map<string, Buffer>();
+
+/** Reads a file once: a hundred clients that start together must not wait for a hundred reads, one after the other. */
+function readAuthority({ ca }: Pki): Buffer {
+  const known = authorities.get(ca) ?? readFileSync(ca);
+  authorities.set(ca, known);
+  return known;
+}
+
 /** Opens one connection, which is closed after the test. */
 export async function connectOverHttp2(
   t: Owner,
@@ -34,7 +43,7 @@ export async function connectOverHttp2(
   pki: Pki,
   tls: SecureClientSessionOptions = {},
 ): Promise<Http2Client> {
-  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: readFileSync(pki.ca), ...tls });
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: readAuthority(pki), ...tls });
   session.on('error', () => undefined);
   t.teardown(() => {
     session.destroy();
@@ -89,7 +98,7 @@ export async function connectFrameClient(
   pki: Pki,
   settings: Parameters<typeof makeSettings>[0] = [],
 ): Promise<FrameClient> {
-  const socket = connectTls({ host: '127.0.0.1', port, ca: readFileSync(pki.ca), ALPNProtocols: ['h2'] });
+  const socket = connectTls({ host: '127.0.0.1', port, ca: readAuthority(pki), ALPNProtocols: ['h2'] });
   const reader = new FrameReader();
   const frames: Frame[] = [];
   let isClosed = false;

@@ -203,6 +203,8 @@ for (const oneAttack of ATTACKS) {
       }
     };
     const others = serveOthers();
+    // The server closes a connection whose first request comes late, and this process will be busy with the attackers.
+    await waitUntil('others are served', () => statuses.length > 0);
     const { attackers = ATTACKERS } = oneAttack;
     const clients = await Promise.all(Array.from({ length: attackers }, () => attack(webhook, oneAttack)));
     if (oneAttack.isCutOff) await waitUntil('they are closed', () => clients.every((client) => client.isClosed()));
