@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { pathExists } from './debian-packages.ts';
 import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
 import { findGo } from './go.ts';
+import { downloadModule } from './go-module.ts';
 
 const run = promisify(execFile);
 
@@ -15,6 +16,8 @@ export interface GoTools {
   readonly name: string;
   readonly module: string;
   readonly version: string;
+  /** The checksum of the module, as in a go.sum. What has none here is compared with Go's database of checksums only. */
+  readonly sum?: string;
   /** The import paths of the programs. */
   readonly packages: readonly [string, ...string[]];
   /** Modules that the module replaces in its own builds: `MODULE=OTHER@VERSION`. */
@@ -32,6 +35,7 @@ export const KREW: GoTools = {
   name: 'krew',
   module: 'sigs.k8s.io/krew',
   version: 'v0.4.3',
+  sum: 'h1:nvV4ifUM+wuy8ITy32FAib240lXSbMeHOxizqVy6+U0=',
   packages: ['sigs.k8s.io/krew/cmd/krew', 'sigs.k8s.io/krew/cmd/validate-krew-manifest'],
 };
 
@@ -40,6 +44,7 @@ export const AWS_AUTHENTICATOR: GoTools = {
   name: 'aws-iam-authenticator',
   module: 'sigs.k8s.io/aws-iam-authenticator',
   version: 'v0.6.13',
+  sum: 'h1:QSQcAkpt/hF97Ogyoz6sj3WD2twTd2cmxFb4e6Rs9gA=',
   packages: ['sigs.k8s.io/aws-iam-authenticator/cmd/aws-iam-authenticator'],
 };
 
@@ -72,7 +77,7 @@ async function copySources(
  * @throws Error when Go is missing or cannot build them
  */
 export async function buildGoTools(tools: GoTools): Promise<void> {
-  const { module, version, packages, replacements = [], tags = [], usesC = false, omissions } = tools;
+  const { module, version, sum, packages, replacements = [], tags = [], usesC = false, omissions } = tools;
   const folder = findFolder(tools);
   if (await pathExists(folder)) return;
   const go = findGo();
@@ -92,6 +97,7 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
       GOTOOLCHAIN: 'local',
     };
     await writeFile(join(staging, 'go.mod'), 'module tools\n');
+    if (sum !== undefined) await downloadModule(go, { path: module, version, sum }, { env, cwd: staging });
     // Not "go install", which asks for modules with the names of the programs too.
     for (const replacement of replacements)
       await run(go, ['mod', 'edit', `-replace=${replacement}`], { env, cwd: staging });

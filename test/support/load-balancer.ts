@@ -14,7 +14,7 @@ export interface LoadBalancer {
   readonly isReady: (port: number) => boolean;
 }
 
-const CHECK_MS = 20;
+const CHECK_MS = 100;
 
 function checkReadiness(port: number): Promise<boolean> {
   return new Promise((resolve) => {
