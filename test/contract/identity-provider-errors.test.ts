@@ -134,6 +134,19 @@ void t.test('an answer of the token endpoint without a token is explained', asyn
       answer: makeErrorResponse('invalid_request', 'Unrecognized scope(s) ["nonsense"]'),
       says: ['it does not grant these scopes', 'check OS_OPENID_SCOPE'],
     },
+    'Hydra expects the secret of this client in the form': {
+      answer: makeErrorResponse(
+        'invalid_client',
+        "The OAuth 2.0 Client supports client authentication method 'client_secret_post', but method " +
+          "'client_secret_basic' was requested.",
+        401,
+      ),
+      says: ['it expects the secret of this client in another place than a header', 'allow client_secret_basic'],
+    },
+    'Hydra does not let the client ask for a scope': {
+      answer: makeErrorResponse('invalid_scope', "The OAuth 2.0 Client is not allowed to request scope 'z'."),
+      says: ['it does not grant these scopes', "scope 'z'", 'check OS_OPENID_SCOPE'],
+    },
     'Keycloak has no such realm': {
       answer: { status: 404, body: { error: 'Realm does not exist' } },
       says: ['answered with status 404 (Realm does not exist)', 'check OS_DISCOVERY_ENDPOINT'],
