@@ -56,15 +56,15 @@ function readParameters(body: string): ReadonlyMap<string, string> {
  */
 export function readExchangeRequest(body: string): ExchangeRequest {
   const parameters = readParameters(body);
-  const require = (name: string): string => {
+  const readRequired = (name: string): string => {
     const value = parameters.get(name);
     if (value === undefined) throw invalid(`the parameter ${name} is missing`);
     return value;
   };
-  if (require('grant_type') !== GRANT_TYPE)
+  if (readRequired('grant_type') !== GRANT_TYPE)
     throw new OAuthError('unsupported_grant_type', `grant_type must be ${GRANT_TYPE}`);
-  const subjectToken = require('subject_token');
-  if (require('subject_token_type') !== KEYSTONE_TOKEN_TYPE) {
+  const subjectToken = readRequired('subject_token');
+  if (readRequired('subject_token_type') !== KEYSTONE_TOKEN_TYPE) {
     throw invalid(`subject_token_type must be ${KEYSTONE_TOKEN_TYPE}`);
   }
   if ((parameters.get('requested_token_type') ?? ID_TOKEN_TYPE) !== ID_TOKEN_TYPE) {
@@ -76,5 +76,5 @@ export function readExchangeRequest(body: string): ExchangeRequest {
   if (parameters.has('resource')) {
     throw new OAuthError('invalid_target', 'the parameter resource is not supported; use audience');
   }
-  return { subjectToken: new UntrackedSecret(subjectToken), audience: require('audience') };
+  return { subjectToken: new UntrackedSecret(subjectToken), audience: readRequired('audience') };
 }

@@ -5,7 +5,7 @@ import type { UserInfo } from '../review/review.ts';
 import type { Audience } from './audience.ts';
 
 /** The claim for what only OpenStack knows, so that its members cannot be taken for those of a standard. */
-export const OPENSTACK_CLAIM = 'openstack';
+const OPENSTACK_CLAIM = 'openstack';
 
 export interface TokenSubject {
   readonly owner: TokenOwner;
