@@ -110,7 +110,7 @@ main() {
   cp "$download/$name" "$staged"
   chmod 0755 "$staged"
   version=$("$staged" --version) ||
-    fail "$file does not run on this machine (Linux needs glibc 2.28 or newer and libstdc++); nothing is installed"
+    fail "$file does not run on this machine (Linux needs glibc 2.17 or newer and /proc); nothing is installed"
   mv -f "$staged" "$folder/$name"
   staged=''
   ln -sf "$name" "$folder/$plugin_name"

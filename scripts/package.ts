@@ -6,7 +6,8 @@
  *
  * usage: npm run package [-- [--target NAME]... [--base-url URL] [--runtime node|bun] [--small]]
  *
- * --runtime: what the plugin runs on; Node by default. The webhook runs on Node.
+ * --runtime: what the plugin runs on. By default, it is what a release has: Bun on Linux, Node elsewhere. The webhook runs on
+ * Node.
  * --small: compresses .deb and .rpm more, which takes minutes. A release does.
  */
 import { spawnSync } from 'node:child_process';
@@ -26,7 +27,7 @@ import { makeDebianPackage } from './package/debian.ts';
 import { makeBunExecutable } from './package/bun-binary/executable.ts';
 import type { BuiltExecutable } from './package/keyring-addon.ts';
 import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
-import { RUNTIMES } from './package/runtimes.ts';
+import { getDefaultRuntime, LINUX_LIBRARIES, RUNTIMES } from './package/runtimes.ts';
 import type { Runtime } from './package/runtimes.ts';
 import { renderCompletions } from './package/system-files.ts';
 import { makeImages } from './package/images/images.ts';
@@ -45,7 +46,7 @@ const { values: options } = parseArgs({
   options: {
     target: { type: 'string', multiple: true },
     'base-url': { type: 'string' },
-    runtime: { type: 'string', default: 'node' },
+    runtime: { type: 'string' },
     small: { type: 'boolean', default: false },
   },
 });
@@ -63,14 +64,16 @@ function chooseTargets(): readonly Target[] {
   );
 }
 
-function chooseRuntime(): Runtime {
+/** Returns the runtime that was asked for. */
+function chooseRuntime(): Runtime | undefined {
+  if (options.runtime === undefined) return undefined;
   const runtime = RUNTIMES.find((candidate) => candidate === options.runtime);
   if (runtime === undefined)
     throw new Error(`--runtime ${options.runtime} does not exist; use one of ${RUNTIMES.join(', ')}`);
   return runtime;
 }
 
-const RUNTIME = chooseRuntime();
+const ONLY_RUNTIME = chooseRuntime();
 const RELEASE = makeRelease(manifest.version, options['base-url']);
 const VERSION = RELEASE.version;
 
@@ -107,9 +110,10 @@ for (const name of [INSTALLER, WINDOWS_INSTALLER])
   await write(`out/${name}`, renderInstaller(name, await readFile(`packaging/${name}`, 'utf8'), RELEASE), 0o755);
 
 /** Makes all packages of one executable, in parallel. */
-async function makePackages(target: Target): Promise<void> {
+async function makePackages(target: Target, runtime: Runtime): Promise<void> {
   const documents = {
     ...texts,
+    libraries: LINUX_LIBRARIES[runtime],
     xzLevel: options.small ? 6 : 1,
     licensesFile: documentPath(target, PROGRAM_NAME, LICENSES),
   };
@@ -137,11 +141,12 @@ async function describeExecutable(
 }
 
 for (const target of chooseTargets()) {
-  const plugin = await (RUNTIME === 'bun'
+  const runtime = ONLY_RUNTIME ?? getDefaultRuntime(target);
+  const plugin = await (runtime === 'bun'
     ? makeBunExecutable(target, assets)
     : makeExecutable(target, describePlugin(assets)));
-  await describeExecutable(target, PROGRAM_NAME, plugin, { bundles, hasKeyring: true, runtime: RUNTIME });
-  await makePackages(target);
+  await describeExecutable(target, PROGRAM_NAME, plugin, { bundles, hasKeyring: true, runtime });
+  await makePackages(target, runtime);
   if (target.hasWebhook) {
     const webhook = await makeExecutable(target, WEBHOOK_PROGRAM);
     const contents = { bundles: webhookBundles, hasKeyring: false, runtime: 'node' } as const;
@@ -154,8 +159,8 @@ const scripts = bundles.filter(({ name }) => name !== EXECUTABLE_SCRIPT);
 await makeChartArchive(VERSION);
 await makeNpmPackage(VERSION, scripts);
 await makeApk(VERSION, scripts, texts);
-// What is published runs on Node.
-if (RUNTIME === 'node' && isInstalled('apt-get') && isInstalled('dpkg-deb'))
+// They have what is published.
+if (ONLY_RUNTIME === undefined && isInstalled('apt-get') && isInstalled('dpkg-deb'))
   for (const { name, digest, architectures } of await makeImages(VERSION))
     console.log(`${imageFolder(name)}  ${digest}  (${architectures.join(', ')})`);
 

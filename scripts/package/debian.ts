@@ -16,13 +16,13 @@ import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
 
-function renderControl(architecture: string, version: string, bytes: number): string {
+function renderControl(architecture: string, version: string, libraries: string, bytes: number): string {
   return `Package: ${PROGRAM_NAME}
 Version: ${version}
 Architecture: ${architecture}
 Maintainer: ${PROJECT.authors} <${PROJECT.email}>
 Installed-Size: ${Math.ceil(bytes / 1024)}
-Depends: libc6 (>= 2.28), libstdc++6 (>= 9)
+Depends: ${libraries}
 Section: admin
 Priority: optional
 Homepage: ${PROJECT.homepage}
@@ -45,7 +45,8 @@ export async function makeDebianPackage(target: Target, version: string, documen
     await copyFile(documents.licensesFile, join(documentation, 'THIRD-PARTY-LICENSES.txt'));
     await writeFile(join(documentation, 'copyright'), await readFile('LICENSE'));
     const { size } = await stat(executable);
-    await writeFile(join(root, 'DEBIAN/control'), renderControl(target.debianArchitecture ?? '', version, size));
+    const control = renderControl(target.debianArchitecture ?? '', version, documents.libraries, size);
+    await writeFile(join(root, 'DEBIAN/control'), control);
     await setPermissions(root);
     const options = ['--root-owner-group', '-Zxz', `-z${documents.xzLevel}`, '--build', root, path];
     await run('dpkg-deb', options, { env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: findSourceDate() } });

@@ -19,6 +19,8 @@ export function renderCompletions(): Completions {
 export interface PackageDocuments {
   readonly manPage: string;
   readonly completions: Completions;
+  /** The libraries that the executable needs, as Debian writes them. */
+  readonly libraries: string;
   /** Path of the licenses of the packages in the executable. */
   readonly licensesFile: string;
   /** The level of xz, from 0 to 9. */

@@ -79,7 +79,7 @@ function normalize(text: string, home: string, { keystone, cluster }: Addresses)
       .replaceAll(port(cluster), '6443')
       .replaceAll(/\b\d+ min \d+ s\b/g, '59 min 58 s')
       // A slow machine prints it.
-      .replaceAll(/^client-keystone-auth: waiting for .*\r\n/gm, '')
+      .replaceAll(/^client-keystone-auth: (?:waiting for|checking:) .*\r\n/gm, '')
   );
 }
 

@@ -10,6 +10,7 @@ import t from 'tap';
 import { findDevelopmentCache } from '../../scripts/lib/development-cache.ts';
 import { findSourceDate, PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../../scripts/package/product.ts';
 import { apkPath, imageFolder, npmPackagePath } from '../../scripts/package/package-paths.ts';
+import { getDefaultRuntime } from '../../scripts/package/runtimes.ts';
 import { executablePath, hostTarget } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { makeIsolatedCommand, PACKAGED_EXECUTABLE, RUNTIME } from '../support/run-plugin.ts';
@@ -33,6 +34,7 @@ await t.test(
   { skip: PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged' },
   async (t) => {
     const target = hostTarget();
+    const isPublished = RUNTIME === getDefaultRuntime(target);
     const elsewhere = t.testdir({});
     for (const name of [
       'src',
@@ -54,8 +56,7 @@ await t.test(
       'scripts/package.ts',
       '--target',
       target.name,
-      '--runtime',
-      RUNTIME,
+      ...(isPublished ? [] : ['--runtime', RUNTIME]),
     ];
     const env = {
       PATH: process.env['PATH'] ?? '',
@@ -83,7 +84,7 @@ await t.test(
         program,
       );
     }
-    if (RUNTIME === 'node')
+    if (isPublished)
       for (const program of [PROGRAM_NAME, WEBHOOK_PROGRAM_NAME]) {
         const digest = readImageDigest('.', program, target);
         t.match(digest, /^sha256:/);

@@ -8,6 +8,7 @@ import { PROJECT } from '../../scripts/lib/project.ts';
 import { rpmPath } from '../../scripts/package/package-paths.ts';
 import { hostTarget, TARGETS } from '../../scripts/package/targets.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { readRuntime } from '../support/packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
@@ -57,7 +58,9 @@ for (const target of TARGETS.filter(({ rpmArchitecture }) => rpmArchitecture !==
       ask('%{URL}|%{BUGURL}|%{PACKAGER}'),
       `${PROJECT.homepage}|${PROJECT.issuesUrl}|${PROJECT.authors} <${PROJECT.email}>`,
     );
-    t.match(ask('[%{REQUIRENAME}\n]'), /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m, 'the oldest glibc that it runs with');
+    const glibc = [...ask('[%{REQUIRENAME}\n]').matchAll(/^libc\.so\.6\(GLIBC_2\.(\d+)\)\(64bit\)$/gm)];
+    const newest = Math.max(...glibc.map(([, minor]) => Number(minor)));
+    t.equal(newest, readRuntime(target) === 'bun' ? 17 : 28, 'the oldest glibc that it runs with');
     t.equal(ask('%{BUILDHOST}'), 'localhost');
     t.strictSame([...new Set(ask('[%{FILEUSERNAME}:%{FILEGROUPNAME}\n]').trim().split('\n'))], ['root:root']);
     const times = [...new Set(ask('[%{FILEMTIMES}\n]').trim().split('\n'))];
