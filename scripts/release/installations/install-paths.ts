@@ -43,7 +43,9 @@ export interface InstallPath {
 const execute = promisify(execFile);
 
 async function run(folder: string, program: string, args: readonly string[], env: object = {}): Promise<string> {
-  const variables = { PATH: process.env['PATH'], HOME: folder, LC_ALL: 'C', ...env };
+  // The Node of the project first: that of the machine can be too old for the npm package.
+  const path = `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`;
+  const variables = { PATH: path, HOME: folder, LC_ALL: 'C', ...env };
   const { stdout } = await execute(program, args, { cwd: folder, env: variables, maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
