@@ -18,6 +18,7 @@ export const DEX: GoTools = {
   name: 'dex',
   module: 'github.com/dexidp/dex',
   version: 'v0.0.0-20250829100637-2dce75009acf',
+  sum: 'h1:O+VbO9TSI8wFEO+hc7xYVJyBYN4c4+d2xTzg0Fu1X38=',
   packages: ['github.com/dexidp/dex/cmd/dex'],
   omissions: { 'server/api.go': /^func \(d dexAPI\) ListClients\([^]*?^}\n/m },
 };

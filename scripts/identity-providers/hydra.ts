@@ -18,6 +18,7 @@ export const HYDRA: GoTools = {
   name: 'hydra',
   module: 'github.com/ory/hydra/v2',
   version: `v${HYDRA_VERSION}`,
+  sum: 'h1:bPs5MOWmYLZ9C3oQFhhjnaBrExUgF/zf3u1AJVlR//4=',
   packages: ['github.com/ory/hydra/v2'],
   replacements: ['github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b'],
   tags: ['sqlite', 'sqlite_omit_load_extension'],
