@@ -124,3 +124,18 @@ void t.test('the image has the program where the image of the Go program has it'
   t.ok(lines.includes('ENTRYPOINT ["/bin/k8s-keystone-auth"]'));
   t.ok(lines.includes('WORKDIR /'), './bin/k8s-keystone-auth is found');
 });
+
+/** Lists a bundle and those that it loads at some time. */
+function listLoadable(bundle: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(bundle)) return found;
+  found.add(bundle);
+  const text = readFileSync(join(BUNDLE_FOLDER, bundle), 'utf8');
+  for (const [, name] of text.matchAll(/["'`]\.\/([a-z0-9-]+\.cjs)["'`]/g)) listLoadable(name ?? '', found);
+  return found;
+}
+
+void t.test('the image has every bundle that the program can load', async (t) => {
+  const text = readFileSync('packaging/webhook/Containerfile', 'utf8');
+  const copied = [...text.matchAll(/dist\/([a-z0-9-]+\.cjs)/g)].map(([, name]) => name ?? '');
+  t.strictSame(copied.toSorted(), [...listLoadable('k8s-keystone-auth.cjs')].toSorted());
+});
