@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 import t from 'tap';
 
+import { forgetSecrets } from '../../src/shared/base/secret.ts';
 import { readChildSeconds, readOwnSeconds } from './processor-time.ts';
 import { BATCH_VARIABLE, describeEnd, END_OF_FILE } from './test-batch.ts';
 
@@ -35,4 +36,6 @@ for (const path of paths) {
     t.end();
   });
   for (const task of tasks.splice(0).toReversed()) await task();
+  // What is a secret in one file, such as "password", is an ordinary word in the messages of another.
+  forgetSecrets();
 }

@@ -40,7 +40,11 @@ for (const name of readdirSync(WORKFLOWS)) {
       }
     }
     for (const [line] of text.matchAll(/^.*\buses:.*$/gm))
-      t.match(line, /uses: [\w-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, 'an action is pinned by its commit');
+      t.match(
+        line,
+        /uses: [\w-]+\/[\w./-]+@[0-9a-f]{40} # (?:v\d+\.\d+\.\d+|\w+ of \d{4}-\d\d-\d\d)$/,
+        'an action is pinned by its commit',
+      );
   });
 }
 

@@ -1,7 +1,7 @@
 /** The test runner of this project: what it starts for a test file, and how it counts. */
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
 import { isPackagedTest, listDecidedTests } from '../../scripts/lib/packaged-tests.ts';
@@ -239,6 +239,20 @@ void t.test('the files of a batch run in one process, and each has a result of i
     times.map(({ path }) => path),
     Object.keys(files),
   );
+});
+
+void t.test('what is a secret in a file of a batch is an ordinary word in the next one', async (t) => {
+  const module = pathToFileURL('src/shared/base/secret.ts').href;
+  const files = {
+    'first.test.ts': useTap(
+      `import { redact, Secret } from '${module}';`,
+      "t.equal(String(new Secret('password')), '[redacted]');",
+      "t.equal(redact('a password'), 'a [redacted]');",
+    ),
+    'last.test.ts': useTap(`import { redact } from '${module}';`, "t.equal(redact('a password'), 'a password');"),
+  };
+  const { counts } = await runFiles(t, files, { isBatch: true });
+  t.same(counts, { passed: 3, failed: 0, skipped: 0 });
 });
 
 void t.test('a file that ends its process fails, and so do the files of the batch that did not run', async (t) => {

@@ -32,6 +32,11 @@ export class Secret {
   }
 }
 
+/** Forgets the values of all secrets, which are then no longer redacted: for test files that share a process. */
+export function forgetSecrets(): void {
+  trackedValues.clear();
+}
+
 /** Replaces every secret of this process in `text`: the last defense for text from a library or a server. */
 export function redact(text: string): string {
   let clean = text;
