@@ -3,12 +3,11 @@ import type { Authenticator } from '../authn/authenticator.ts';
 import { makeIssuerKeys } from '../authn/issuer-keys.ts';
 import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
 import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
-import { makeRateLimiter } from '../authn/rate-limiter.ts';
 import type { NamingRules } from '../authn/user-info.ts';
-import { makeTokenValidator } from '../authn/validate-token.ts';
 import { NAMES_DROPPED } from './names-dropped.ts';
 import { openHttpClient } from './open-http-client.ts';
 import type { HttpClientContext } from './open-http-client.ts';
+import { openKeystone } from './open-keystone.ts';
 import { openSynchronizer } from './open-synchronizer.ts';
 import type { SynchronizerContext } from './open-synchronizer.ts';
 import type { AuthenticatorName, WebhookSettings } from './settings.ts';
@@ -39,26 +38,11 @@ function followNamingRules({ settings, state }: AuthenticatorContext): () => Nam
 
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
   const { host, settings, log, metrics, state, clock } = context;
-  const http = await openHttpClient(context, { what: 'keystone-ca', file: settings.keystoneCaFile });
   const authenticator = makeKeystoneAuthenticator({
-    validate: makeTokenValidator({
-      http,
-      authUrl: settings.authUrl,
-      refusesAccessRules: settings.refusesAccessRules,
-      now: host.now,
-      warn: (message) => {
-        log.warn(message);
-      },
-      clock,
-      recordOutcome: metrics.recordValidation,
-    }),
-    rateLimiter: makeRateLimiter({
-      concurrency: settings.keystoneConcurrency,
-      tokensPerSecond: settings.keystoneRate,
+    ...(await openKeystone(context, {
       maxQueueMs: settings.reviewTimeoutMs,
-      maxWaitMs: settings.keystoneTimeoutMs,
-      clock,
-    }),
+      recordOutcome: metrics.recordValidation,
+    })),
     namingRules: followNamingRules(context),
     skipsShapeCheck: (token) => skipsShapeCheck(settings, token),
     cacheTtlMs: settings.cacheTtlMs,

@@ -9,11 +9,11 @@ import { trustAuthorities } from '../../shared/http/tls-settings.ts';
 import type { Log } from '../observability/log.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
 import type { SourceWatcher } from '../sources/source-watcher.ts';
-import type { WebhookSettings } from './settings.ts';
+import type { SharedSettings } from './shared-settings.ts';
 
 export interface HttpClientContext {
   readonly host: Host;
-  readonly settings: Pick<WebhookSettings, 'chooseProxy' | 'userAgent' | 'keystoneTimeoutMs'>;
+  readonly settings: Pick<SharedSettings, 'chooseProxy' | 'userAgent' | 'keystoneTimeoutMs'>;
   readonly log: Log;
   readonly clock: Clock;
   readonly sources: SourceWatcher;

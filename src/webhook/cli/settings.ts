@@ -4,7 +4,6 @@ import { readEnvironment } from '../../shared/options/environment.ts';
 import { mergeLayers } from '../../shared/options/layer.ts';
 import type { Layer } from '../../shared/options/layer.ts';
 import { makeProxyRule } from '../../shared/http/choose-proxy.ts';
-import type { ProxyRule } from '../../shared/http/choose-proxy.ts';
 import { makeConfig } from '../../shared/options/config.ts';
 import type { Config } from '../../shared/options/config.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
@@ -17,42 +16,27 @@ import type { OidcSettings } from '../authn/oidc-settings.ts';
 import { COMPATIBILITIES } from '../authz/policy/compatibility.ts';
 import type { Compatibilities, Compatibility } from '../authz/policy/compatibility.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
-import type { ListenAddress } from '../server/listen.ts';
 import { METRICS_ACCESS } from '../server/metrics-access.ts';
-import type { MetricsAccess } from '../server/metrics-access.ts';
 import { PROGRAM_NAME, WEBHOOK_OPTIONS } from './options.ts';
 import type { WebhookOptionName } from './options.ts';
-import { findNamedFile, readCount, readFormat, readListen, readSeconds, requireSetting } from './setting-readers.ts';
+import { readSharedSettings } from './shared-settings.ts';
+import type { SharedSettings } from './shared-settings.ts';
+import { findNamedFile, readFormat, readSeconds, requireSetting } from './setting-readers.ts';
 
 /** The settings of a webhook, checked. */
-export interface WebhookSettings {
-  readonly listen: ListenAddress;
-  readonly certFile: NamedFile;
-  readonly keyFile: NamedFile;
+export interface WebhookSettings extends SharedSettings {
   readonly clientCaFile: NamedFile | undefined;
   /** Common names of client certificates; empty if every certificate of the CA is accepted. */
   readonly allowedClientNames: readonly string[];
-  readonly metricsAccess: MetricsAccess;
-  readonly shutdownGraceMs: number;
   /** How long a review waits for an answer about its token. */
   readonly reviewTimeoutMs: number;
   /** In the order in which they are tried; never empty. */
   readonly authenticatorNames: readonly AuthenticatorName[];
-  /** Empty if `keystone` is not among the authenticators. */
-  readonly authUrl: string;
-  readonly keystoneCaFile: NamedFile | undefined;
-  readonly chooseProxy: ProxyRule;
-  readonly keystoneTimeoutMs: number;
-  readonly keystoneConcurrency: number;
-  /** New tokens per second. */
-  readonly keystoneRate: number;
   readonly usernameFormat: string;
   readonly groupFormat: string;
   readonly allowedNames: AllowedNames;
   readonly cacheTtlMs: number;
   readonly oidc: OidcSettings | undefined;
-  readonly refusesAccessRules: boolean;
-  readonly allowsAnyTokenShape: boolean;
   readonly policyFile: NamedFile | undefined;
   readonly policyConfigMapName: string | undefined;
   readonly deniesUnmatched: boolean;
@@ -60,9 +44,6 @@ export interface WebhookSettings {
   readonly syncFile: NamedFile | undefined;
   readonly syncConfigMapName: string | undefined;
   readonly kubeconfigFile: NamedFile | undefined;
-  readonly logLevel: string;
-  /** The `User-Agent` of requests to Keystone and to an issuer. */
-  readonly userAgent: string;
 }
 
 const AUTHENTICATORS = ['keystone', 'oidc'] as const;
@@ -164,27 +145,19 @@ export function readWebhookSettings(
   const peers = [authenticatorNames.includes('keystone') ? authUrl : '', oidc?.issuer ?? ''];
   for (const url of peers) if (url !== '') chooseProxy(new URL(url));
   return {
-    listen: readListen(config),
-    certFile: requireSetting(findFile('tls-cert-file'), 'tls-cert-file', 'TLS_CERT_FILE'),
-    keyFile: requireSetting(findFile('tls-private-key-file'), 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE'),
+    ...readSharedSettings(config, host.cwd),
     clientCaFile: findFile('client-ca-file'),
     ...readClientAccess(config),
-    shutdownGraceMs: readSeconds(config, 'shutdown-grace', 5, 600),
     reviewTimeoutMs: readSeconds(config, 'review-timeout', 5, MAX_TIMEOUT_SECONDS) - ANSWER_MS,
     authenticatorNames,
     authUrl,
-    keystoneCaFile: findFile('keystone-ca-file'),
     chooseProxy,
     keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', MAX_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS),
-    keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
-    keystoneRate: readCount(config, 'keystone-rate', 15),
     usernameFormat: readFormat(config, 'username-format', 'niDd'),
     groupFormat: readFormat(config, 'group-format', 'nid'),
     allowedNames,
     cacheTtlMs: readSeconds(config, 'cache-ttl', MAX_CACHE_SECONDS, MAX_CACHE_SECONDS),
     oidc,
-    refusesAccessRules: config.text('access-rules') !== 'accept',
-    allowsAnyTokenShape: config.isOn('any-token-shape'),
     policyFile: findFile('keystone-policy-file'),
     policyConfigMapName: config.text('policy-configmap-name'),
     deniesUnmatched: config.isOn('deny-unmatched'),
@@ -192,7 +165,6 @@ export function readWebhookSettings(
     syncFile: findFile('sync-config-file'),
     syncConfigMapName: config.text('sync-configmap-name'),
     kubeconfigFile: findFile('kubeconfig'),
-    logLevel: config.text('log-level') ?? 'info',
     // As in the Go program, each goes before the one before it.
     userAgent: [...userAgents.toReversed(), `${PROGRAM_NAME}/${VERSION}`].join(' '),
   };

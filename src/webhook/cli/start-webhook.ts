@@ -1,5 +1,4 @@
 /** Starts the parts of the webhook and connects them. */
-import { sleep } from '../../shared/base/clock.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { HttpClient } from '../../shared/http/http-client.ts';
@@ -12,7 +11,7 @@ import type { Policy } from '../authz/policy/policy.ts';
 import type { Log } from '../observability/log.ts';
 import type { Certificates } from '../server/certificates.ts';
 import { makeRoutes } from '../server/routes.ts';
-import { startServer } from '../server/server.ts';
+import { drainAndClose, startServer } from '../server/server.ts';
 import type { RunningServer as HttpServer } from '../server/server.ts';
 import type { Cluster } from '../sources/cluster.ts';
 import { SourceWatcher } from '../sources/source-watcher.ts';
@@ -159,9 +158,7 @@ export async function startWebhook(
       },
       stop: async () => {
         isStopping = true;
-        server.drain();
-        await sleep(clock, settings.shutdownGraceMs);
-        await server.close();
+        await drainAndClose(server, settings.shutdownGraceMs, clock);
         closeAll();
       },
     };

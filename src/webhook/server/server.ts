@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { sleep } from '../../shared/base/clock.ts';
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Certificates } from './certificates.ts';
 import { makeHttp1Listener } from './http1.ts';
@@ -145,4 +146,15 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
       stopChecking();
     },
   };
+}
+
+/**
+ * Asks clients to connect elsewhere, answers until they have noticed, and stops.
+ *
+ * @param graceMs how long they may take to notice, in ms
+ */
+export async function drainAndClose(server: RunningServer, graceMs: number, clock: Clock): Promise<void> {
+  server.drain();
+  await sleep(clock, graceMs);
+  await server.close();
 }

@@ -2,7 +2,6 @@ import { ConfigError } from '../../../shared/base/errors.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { VERSION } from '../../../shared/base/program.ts';
 import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
-import type { ProxyRule } from '../../../shared/http/choose-proxy.ts';
 import { readAuthUrl } from '../../../shared/keystone/auth-url.ts';
 import { makeConfig } from '../../../shared/options/config.ts';
 import type { Config } from '../../../shared/options/config.ts';
@@ -13,13 +12,14 @@ import { readAllowedNames } from '../../authn/allowed-names.ts';
 import type { NamingRules } from '../../authn/user-info.ts';
 import type { RotationSettings } from '../../issuer/key-schedule.ts';
 import { SIGNING_ALGORITHMS } from '../../issuer/signing-algorithms.ts';
-import type { ListenAddress } from '../../server/listen.ts';
 import type { MetricsAccess } from '../../server/metrics-access.ts';
 import type { SecretName } from '../../sources/cluster.ts';
 import type { NamedFile } from '../../sources/read-text-file.ts';
 import { PROGRAM_NAME } from '../options.ts';
 import type { WebhookOptionName } from '../options.ts';
-import { findNamedFile, readCount, readFormat, readListen, readSeconds, requireSetting } from '../setting-readers.ts';
+import { readSharedSettings } from '../shared-settings.ts';
+import type { SharedSettings } from '../shared-settings.ts';
+import { findNamedFile, readCount, readFormat, readSeconds, requireSetting } from '../setting-readers.ts';
 import type { IssuerOption, IssuerOptionName } from './issuer-options.ts';
 
 export type IssuerConfig = Config<WebhookOptionName | IssuerOptionName>;
@@ -29,30 +29,14 @@ export type KeyPlace =
   { readonly file: NamedFile } | { readonly secret: SecretName; readonly kubeconfig: NamedFile | undefined };
 
 /** The settings of an issuer, checked. */
-export interface IssuerSettings {
+export interface IssuerSettings extends SharedSettings {
   /** Without a slash at its end. */
   readonly issuer: string;
-  readonly listen: ListenAddress;
-  readonly certFile: NamedFile;
-  readonly keyFile: NamedFile;
   readonly clientCaFile: undefined;
-  readonly metricsAccess: MetricsAccess;
-  readonly shutdownGraceMs: number;
   readonly audiencesFile: NamedFile;
   readonly keyPlace: KeyPlace;
   readonly rotation: RotationSettings;
-  readonly authUrl: string;
-  readonly keystoneCaFile: NamedFile | undefined;
-  readonly chooseProxy: ProxyRule;
-  readonly keystoneTimeoutMs: number;
-  readonly keystoneConcurrency: number;
-  /** New tokens per second. */
-  readonly keystoneRate: number;
   readonly namingRules: NamingRules;
-  readonly refusesAccessRules: boolean;
-  readonly allowsAnyTokenShape: boolean;
-  readonly logLevel: string;
-  readonly userAgent: string;
 }
 
 const HOUR_MS = 3_600_000;
@@ -128,29 +112,25 @@ function readMetricsAccess(config: IssuerConfig): MetricsAccess {
  * @throws ConfigError if a setting is missing or invalid
  */
 export function readIssuerSettings(host: Host, config: IssuerConfig): IssuerSettings {
-  const findFile = (name: WebhookOptionName | IssuerOptionName): NamedFile | undefined =>
-    findNamedFile(config, name, host.cwd);
   const authUrl = requireSetting(readAuthUrl(config), 'keystone-url', 'OS_AUTH_URL');
   const chooseProxy = makeProxyRule(host);
   // A proxy that cannot be used should end the issuer now, not each exchange.
   chooseProxy(new URL(authUrl));
   return {
     issuer: readIssuerUrl(config),
-    listen: readListen(config),
-    certFile: requireSetting(findFile('tls-cert-file'), 'tls-cert-file', 'TLS_CERT_FILE'),
-    keyFile: requireSetting(findFile('tls-private-key-file'), 'tls-private-key-file', 'TLS_PRIVATE_KEY_FILE'),
+    ...readSharedSettings(config, host.cwd),
     clientCaFile: undefined,
     metricsAccess: readMetricsAccess(config),
-    shutdownGraceMs: readSeconds(config, 'shutdown-grace', 5, 600),
-    audiencesFile: requireSetting(findFile('audiences-file'), 'audiences-file', 'KEYSTONE_AUDIENCES_FILE'),
+    audiencesFile: requireSetting(
+      findNamedFile(config, 'audiences-file', host.cwd),
+      'audiences-file',
+      'KEYSTONE_AUDIENCES_FILE',
+    ),
     keyPlace: readKeyPlace(config, host.cwd),
     rotation: readRotation(config),
     authUrl,
-    keystoneCaFile: findFile('keystone-ca-file'),
     chooseProxy,
     keystoneTimeoutMs: readSeconds(config, 'keystone-timeout', DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS),
-    keystoneConcurrency: readCount(config, 'keystone-concurrency', 16),
-    keystoneRate: readCount(config, 'keystone-rate', 15),
     namingRules: {
       usernameFormat: readFormat(config, 'username-format', 'niDd'),
       groupFormat: readFormat(config, 'group-format', 'nid'),
@@ -158,9 +138,6 @@ export function readIssuerSettings(host: Host, config: IssuerConfig): IssuerSett
       roleMappings: [],
       allowsMappedSystemNames: false,
     },
-    refusesAccessRules: config.text('access-rules') !== 'accept',
-    allowsAnyTokenShape: config.isOn('any-token-shape'),
-    logLevel: config.text('log-level') ?? 'info',
     userAgent: `${PROGRAM_NAME}/${VERSION}`,
   };
 }

@@ -1,13 +1,10 @@
 /** Starts the parts of the issuer and connects them. */
-import { sleep } from '../../../shared/base/clock.ts';
 import type { Clock } from '../../../shared/base/clock.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { VERSION } from '../../../shared/base/program.ts';
 import type { HttpClient } from '../../../shared/http/http-client.ts';
 import { makeCachedValidator } from '../../authn/cached-validator.ts';
 import type { CachedValidator } from '../../authn/cached-validator.ts';
-import { makeRateLimiter } from '../../authn/rate-limiter.ts';
-import { makeTokenValidator } from '../../authn/validate-token.ts';
 import type { Audiences } from '../../issuer/audience.ts';
 import { parseAudiences } from '../../issuer/audiences-file.ts';
 import { makeExchange } from '../../issuer/exchange.ts';
@@ -18,12 +15,12 @@ import { openSigningKeys } from '../../issuer/signing-keys.ts';
 import type { SigningKeys } from '../../issuer/signing-keys.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Certificates } from '../../server/certificates.ts';
-import { startServer } from '../../server/server.ts';
+import { drainAndClose, startServer } from '../../server/server.ts';
 import type { RunningServer as HttpServer } from '../../server/server.ts';
 import { SourceWatcher } from '../../sources/source-watcher.ts';
 import { NAMES_DROPPED } from '../names-dropped.ts';
-import { openHttpClient } from '../open-http-client.ts';
 import type { HttpClientContext } from '../open-http-client.ts';
+import { openKeystone } from '../open-keystone.ts';
 import type { RunningServer } from '../run-server.ts';
 import { watchCertificates } from '../watch-certificates.ts';
 import type { IssuerSettings } from './issuer-settings.ts';
@@ -67,28 +64,9 @@ async function openValidator(
   context: HttpClientContext & { readonly settings: IssuerSettings },
   metrics: IssuerMetrics,
 ): Promise<CachedValidator> {
-  const { host, settings, log, clock } = context;
-  const validate = makeTokenValidator({
-    http: await openHttpClient(context, { what: 'keystone-ca', file: settings.keystoneCaFile }),
-    authUrl: settings.authUrl,
-    refusesAccessRules: settings.refusesAccessRules,
-    now: host.now,
-    warn: (message) => {
-      log.warn(message);
-    },
-    clock,
-    recordOutcome: metrics.recordValidation,
-  });
-  const rateLimiter = makeRateLimiter({
-    concurrency: settings.keystoneConcurrency,
-    tokensPerSecond: settings.keystoneRate,
-    maxQueueMs: MAX_QUEUE_MS,
-    maxWaitMs: settings.keystoneTimeoutMs,
-    clock,
-  });
+  const { host, settings, clock } = context;
   return makeCachedValidator({
-    validate,
-    rateLimiter,
+    ...(await openKeystone(context, { maxQueueMs: MAX_QUEUE_MS, recordOutcome: metrics.recordValidation })),
     cacheTtlMs: CACHE_MS,
     timeoutMs: settings.keystoneTimeoutMs,
     clock,
@@ -186,9 +164,7 @@ export async function startIssuer(
       },
       stop: async () => {
         isStopping = true;
-        server.drain();
-        await sleep(clock, settings.shutdownGraceMs);
-        await server.close();
+        await drainAndClose(server, settings.shutdownGraceMs, clock);
         closeAll();
       },
     };
