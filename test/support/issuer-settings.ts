@@ -1,7 +1,7 @@
 /** What a test says about the issuer that it starts, and the command line and variables that follow from that. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GRANT_TYPE, KEYSTONE_TOKEN_TYPE } from '../../src/webhook/issuer/exchange-request.ts';
+import { EXCHANGE_GRANT, KEYSTONE_TOKEN_TYPE } from '../../src/shared/oidc/exchange-parameters.ts';
 import type { Pki } from '../../scripts/lib/pki.ts';
 import type { StandInCluster } from './stand-in-cluster.ts';
 import type { Owner, WebhookClient, WebhookResponse } from './webhook-client.ts';
@@ -76,7 +76,7 @@ export async function makeIssuerCommandLine(t: Owner, settings: IssuerSettings):
 
 /** The parameters of an exchange. */
 export function makeForm(token: string, audience = AUDIENCE): Record<string, string> {
-  return { grant_type: GRANT_TYPE, subject_token: token, subject_token_type: KEYSTONE_TOKEN_TYPE, audience };
+  return { grant_type: EXCHANGE_GRANT, subject_token: token, subject_token_type: KEYSTONE_TOKEN_TYPE, audience };
 }
 
 /** Sends a form to the token endpoint of an issuer at {@link ISSUER_URL}, or below another path. */

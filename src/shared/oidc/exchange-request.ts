@@ -10,16 +10,9 @@ import type { HttpClient } from '../http/http-client.ts';
 import { limitExpiry } from '../http/http-message.ts';
 import type { HttpRequest, HttpResponse } from '../http/http-message.ts';
 import type { Peer } from '../http/peer.ts';
+import { EXCHANGE_GRANT, ID_TOKEN_TYPE, KEYSTONE_TOKEN_TYPE } from './exchange-parameters.ts';
 import { readJwsHeader, readUnverifiedClaims } from './jwt.ts';
 import { readSeconds } from './token-request.ts';
-
-/** `grant_type` (RFC 8693, section 2.1). */
-const EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
-
-/** Our name for the type of a Keystone token, which no standard has. */
-const KEYSTONE_TOKEN_TYPE = 'urn:openstack:params:oauth:token-type:keystone';
-
-const ID_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:id_token';
 
 /** The signatures that an API server can verify with public keys (Kubernetes documentation, "Authenticating"). */
 export const SIGNATURE_ALGORITHMS: readonly string[] = ['RS', 'ES', 'PS'].flatMap((family) =>

@@ -1,13 +1,8 @@
 /** Reads a request for a token exchange (RFC 8693, section 2.1). */
 import type { Secret } from '../../shared/base/secret.ts';
+import { EXCHANGE_GRANT, ID_TOKEN_TYPE, KEYSTONE_TOKEN_TYPE } from '../../shared/oidc/exchange-parameters.ts';
 import { UntrackedSecret } from '../review/untracked-secret.ts';
 import { OAuthError } from './oauth-error.ts';
-
-export const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-export const ID_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:id_token';
-
-/** Of this project: no registered type is for the tokens of Keystone. */
-export const KEYSTONE_TOKEN_TYPE = 'urn:openstack:params:oauth:token-type:keystone';
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i;
 
@@ -61,8 +56,8 @@ export function readExchangeRequest(body: string): ExchangeRequest {
     if (value === undefined) throw invalid(`the parameter ${name} is missing`);
     return value;
   };
-  if (readRequired('grant_type') !== GRANT_TYPE)
-    throw new OAuthError('unsupported_grant_type', `grant_type must be ${GRANT_TYPE}`);
+  if (readRequired('grant_type') !== EXCHANGE_GRANT)
+    throw new OAuthError('unsupported_grant_type', `grant_type must be ${EXCHANGE_GRANT}`);
   const subjectToken = readRequired('subject_token');
   if (readRequired('subject_token_type') !== KEYSTONE_TOKEN_TYPE) {
     throw invalid(`subject_token_type must be ${KEYSTONE_TOKEN_TYPE}`);

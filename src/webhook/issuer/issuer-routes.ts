@@ -1,6 +1,7 @@
 /** What each path of the issuer answers: discovery, the public keys, the exchange, and the paths for monitoring. */
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../shared/base/json.ts';
+import { EXCHANGE_GRANT, ID_TOKEN_TYPE } from '../../shared/oidc/exchange-parameters.ts';
 import type { Log } from '../observability/log.ts';
 import { answerJson, answerStatus, RequestProblem } from '../server/answer.ts';
 import type { Answer } from '../server/answer.ts';
@@ -10,7 +11,7 @@ import type { MonitoringSettings } from '../server/monitoring.ts';
 import { checkContentLength, makeAnswerRequest, readPath } from '../server/request.ts';
 import type { AnswerRequest, RequestHead } from '../server/request.ts';
 import type { Exchange, ExchangeTrace, IssuedToken } from './exchange.ts';
-import { checkFormType, GRANT_TYPE, ID_TOKEN_TYPE, MAX_FORM_BYTES, readExchangeRequest } from './exchange-request.ts';
+import { checkFormType, MAX_FORM_BYTES, readExchangeRequest } from './exchange-request.ts';
 import type { IssuerMetrics } from './issuer-metrics.ts';
 import { OAuthError, renderOAuthError } from './oauth-error.ts';
 
@@ -32,7 +33,7 @@ function makeDiscoveryDocument(issuer: string, keys: readonly JsonObject[]): Jso
     issuer,
     jwks_uri: `${issuer}/jwks`,
     token_endpoint: `${issuer}/token`,
-    grant_types_supported: [GRANT_TYPE],
+    grant_types_supported: [EXCHANGE_GRANT],
     token_endpoint_auth_methods_supported: ['none'],
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
