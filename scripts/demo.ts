@@ -12,6 +12,8 @@ import { startStandInApiServer, writeKubeconfig } from '../test/support/stand-in
 import { startStandInKeystone } from '../test/support/stand-in-keystone.ts';
 import { recordedUsers } from '../test/support/stand-in-keystone/users.ts';
 import { startKeystone } from './keystone/keystone.ts';
+import { collectResult } from './lib/child-result.ts';
+import type { ChildResult } from './lib/child-result.ts';
 import { demoCluster } from './lib/demo-cluster.ts';
 import { findKeystone } from './keystone/find-keystone.ts';
 import { findKubectl } from './lib/find-kubectl.ts';
@@ -85,25 +87,14 @@ async function startDemoKeystone(folder: string): Promise<DemoKeystone> {
   };
 }
 
-interface CommandResult {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+interface CommandResult extends ChildResult {
   readonly ms: number;
 }
 
 async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const start = performance.now();
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((done, fail) => {
-    child.once('error', fail).once('close', (status) => {
-      done({ status, stdout, stderr, ms: performance.now() - start });
-    });
-  });
+  const result = await collectResult(spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  return { ...result, ms: performance.now() - start };
 }
 
 function checkStatus({ status, stderr }: CommandResult, command: string): void {

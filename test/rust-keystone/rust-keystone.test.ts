@@ -7,6 +7,7 @@ import { readFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { collectResult } from '../../scripts/lib/child-result.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
@@ -75,15 +76,9 @@ async function runInPod(user: Fixture, command: readonly string[], token?: strin
   const words = token === undefined ? command : ['unshare', ...MOUNT_NAMESPACE, 'sh', '-ec', mounts, 'sh', ...command];
   const [file, args, options] = makeIsolatedCommand(words[0] ?? '', words.slice(1), env);
   const child = spawn(file, args, { ...options, cwd: user.home.path, detached: true, stdio: 'pipe' });
+  const result = collectResult(child);
   child.stdin.end(token);
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject).once('close', (status, signal) => {
-      resolve({ status, signal, stdout, stderr });
-    });
-  });
+  return result;
 }
 
 /** Asks the API server, which asks the webhook, who a token belongs to. */

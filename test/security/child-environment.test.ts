@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
+import { collectResult } from '../../scripts/lib/child-result.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS, makeLoginSettings } from '../support/check-run.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
@@ -89,15 +90,7 @@ async function runAsKubectl(run: KubectlRun): Promise<RunResult> {
   const { file, args, env, cwd } = makeKubectlCommand(run);
   const [program, words, options] = makeIsolatedCommand(file, args, env);
   const child = spawn(program, words, { ...options, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject).once('close', (status, signal) => {
-      resolve({ status, signal, stdout, stderr });
-    });
-  });
+  return collectResult(child);
 }
 
 /** A command for a value of `unixexec`, whose bytes are escaped as the D-Bus Specification says. */

@@ -13,6 +13,7 @@ import type { KubernetesPrograms } from '../../scripts/kubernetes/find-kubernete
 import { makeAdminToken, renderKubeconfig, startKubeApiserver } from '../../scripts/kubernetes/kube-apiserver.ts';
 import type { KubeApiserver, KubeApiserverOptions } from '../../scripts/kubernetes/kube-apiserver.ts';
 import { readMinor } from '../../scripts/kubernetes/versions.ts';
+import { collectResult } from '../../scripts/lib/child-result.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { makeEnvironment, makeTestHome } from './home.ts';
 import type { Home } from './home.ts';
@@ -120,14 +121,7 @@ export async function startCluster(
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-    return new Promise((resolve, reject) => {
-      child.once('error', reject).once('close', (status, signal) => {
-        resolve({ status, signal, stdout, stderr });
-      });
-    });
+    return collectResult(child);
   };
   return {
     ...apiServer,

@@ -6,6 +6,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
+import { collectResult } from '../../scripts/lib/child-result.ts';
 import { requireKubectl } from './missing-tools.ts';
 import { startStandInApiServer, writeKubeconfig } from './stand-in-api-server.ts';
 import type { StandInApiServer, KubeconfigOptions } from './stand-in-api-server.ts';
@@ -124,15 +125,10 @@ function runDetached(
   // A session of its own has no terminal, even if the tests run on one.
   const [command, words, options] = makeIsolatedCommand(file, args, env);
   const child = spawn(command, words, { ...options, cwd: run.cwd ?? env['HOME'], detached: true });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const result = collectResult(child);
   // A kubectl that fails does not read its input.
   child.stdin.on('error', () => undefined).end(run.input ?? '');
-  return new Promise((resolve, reject) => {
-    child.once('error', reject).once('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
-  });
+  return result;
 }
 
 /** The settings of alice on the project demo, with changes; undefined removes a variable. */

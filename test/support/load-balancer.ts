@@ -3,8 +3,7 @@
  * opens no further ones to a replica whose /readyz fails.
  */
 import { request } from 'node:https';
-import { connect, createServer } from 'node:net';
-import type { Socket } from 'node:net';
+import { makeForwarder } from './forwarder.ts';
 import type { Owner } from './webhook-client.ts';
 import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
@@ -32,7 +31,6 @@ function checkReadiness(port: number): Promise<boolean> {
 /** Starts a load balancer on 127.0.0.1 for the replicas on these ports. It is stopped after the test. */
 export async function startLoadBalancer(t: Owner, ports: readonly number[]): Promise<LoadBalancer> {
   const readyPorts = new Set<number>();
-  const sockets = new Set<Socket>();
   let isStopped = false;
   let turn = 0;
 
@@ -42,25 +40,13 @@ export async function startLoadBalancer(t: Owner, ports: readonly number[]): Pro
     if (!isStopped) setTimeout(() => void check(port), CHECK_MS);
   }
 
-  function track(socket: Socket): Socket {
-    sockets.add(socket);
-    return socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
-  }
-
-  const server = createServer((client) => {
-    track(client);
+  const chooseReplica = (): number | undefined => {
     const candidates = [...readyPorts];
     const port = candidates[turn % candidates.length];
     turn += 1;
-    if (port === undefined) {
-      client.destroy();
-      return;
-    }
-    const replica = track(connect(port, '127.0.0.1'));
-    client.pipe(replica).pipe(client);
-    client.once('close', () => replica.destroy());
-    replica.once('close', () => client.destroy());
-  });
+    return port;
+  };
+  const { server, sockets } = makeForwarder(chooseReplica, (client) => client.destroy());
   const ownPort = await listenOnLoopback(server);
   t.teardown(() => {
     isStopped = true;

@@ -1,5 +1,7 @@
 /** Runs the built plugin as users do: in a process of its own, with a clean environment and a private home. */
 import { spawn } from 'node:child_process';
+import { collectResult } from '../../scripts/lib/child-result.ts';
+import type { ChildResult } from '../../scripts/lib/child-result.ts';
 import { PLUGIN_COMMAND } from './built-programs.ts';
 import { makeEnvironment } from './home.ts';
 import type { EnvVars, Home } from './home.ts';
@@ -21,12 +23,7 @@ export function makeIsolatedCommand(
   return ['/usr/bin/env', ['-i', ...settings, file, ...args], { env: {} }];
 }
 
-export interface RunResult {
-  readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type RunResult = ChildResult;
 
 export interface PluginRun {
   readonly home: Home;
@@ -49,13 +46,5 @@ export async function runPlugin({ home, args = [], env = {}, cwd = home.path }: 
     // A new session has no controlling terminal, so that /dev/tty cannot be opened.
     detached: true,
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  return new Promise((resolvePromise, reject) => {
-    child.once('error', reject).once('close', (status, signal) => {
-      resolvePromise({ status, signal, stdout, stderr });
-    });
-  });
+  return collectResult(child);
 }

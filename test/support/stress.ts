@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { Test } from 'tap';
+import { collectResult } from '../../scripts/lib/child-result.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import type { RunResult } from './run-plugin.ts';
 import { HANG_GUARD_MS } from './wait-until.ts';
@@ -37,16 +38,7 @@ export function startProgram(
     timeout: HANG_GUARD_MS,
     killSignal: 'SIGKILL',
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<RunResult>((resolve, reject) => {
-    child.once('error', reject).once('close', (status, signal) => {
-      resolve({ status, signal, stdout, stderr });
-    });
-  });
-  return { pid: child.pid ?? 0, ended };
+  return { pid: child.pid ?? 0, ended: collectResult(child) };
 }
 
 /** Processes a list with `width` workers at a time. Each worker has its own number. */
