@@ -3,9 +3,9 @@
 //
 // usage: node scripts/setup.mjs scripts/build-helm.ts
 
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { runLogged } from './lib/build-steps.ts';
+import { buildForCache } from './lib/cached-build.ts';
 import { pathExists } from './lib/debian-packages.ts';
 import { moveIntoCache } from './lib/development-cache.ts';
 import { findGo } from './lib/go.ts';
@@ -27,11 +27,7 @@ else await build();
 
 async function build(): Promise<void> {
   const target = dirname(path);
-  await mkdir(dirname(target), { recursive: true });
-  const work = await mkdtemp(join(dirname(target), '.helm-'));
-  const log = join(work, 'log');
-  try {
-    console.log(`Building helm ${HELM_VERSION} …`);
+  await buildForCache(`helm ${HELM_VERSION}`, target, async ({ work, log }) => {
     const go = findGo();
     if (go === undefined) throw new Error('Go is not installed, and helm is built with it');
     const env = {
@@ -40,7 +36,7 @@ async function build(): Promise<void> {
       GOCACHE: join(work, 'cache'),
       ...process.env,
       GOPATH: join(work, 'go'),
-      // Without this, what Go has downloaded could not be removed.
+      // Instead of those of the machine, which could change the build.
       GOFLAGS: '-modcacherw',
       GOMAXPROCS: PROCESSORS,
       GOWORK: 'off',
@@ -52,12 +48,5 @@ async function build(): Promise<void> {
     const staged = join(work, 'done');
     await runLogged(log, go, ['build', ...options, '-o', join(staged, 'helm'), './cmd/helm'], { cwd: source, env });
     await moveIntoCache(staged, target);
-    console.log(`Built ${path}`);
-  } catch (error) {
-    const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${tail}`);
-    process.exitCode = 1;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  });
 }

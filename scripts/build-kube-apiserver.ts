@@ -3,15 +3,14 @@
 //
 // usage: node scripts/setup.mjs scripts/build-kube-apiserver.ts [VERSION...]
 
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathExists } from './lib/debian-packages.ts';
 import { moveIntoCache } from './lib/development-cache.ts';
-import { BuildToolMissing } from './kubernetes/build/build.ts';
 import type { Builder } from './kubernetes/build/build.ts';
 import { buildFromDebian } from './kubernetes/build/from-debian.ts';
 import { buildFromModules } from './kubernetes/build/from-modules.ts';
-import { runLogged } from './lib/build-steps.ts';
+import { buildForCache } from './lib/cached-build.ts';
 import { findApiServerPath } from './kubernetes/find-kubernetes.ts';
 import { KUBERNETES_VERSIONS } from './kubernetes/versions.ts';
 import type { KubernetesVersion } from './kubernetes/versions.ts';
@@ -34,36 +33,10 @@ async function publish(program: string, work: string, path: string): Promise<voi
   await moveIntoCache(staged, dirname(path));
 }
 
-/** Removes the folder of a build. Go makes its caches read-only, so their permissions are changed first. */
-async function removeFolder(work: string): Promise<void> {
-  const log = `${work}.log`;
-  await runLogged(log, 'chmod', ['-R', 'u+w', work], { cwd: '/' }).catch(() => undefined);
-  await rm(work, { recursive: true, force: true });
-  await rm(log, { force: true });
-}
-
 async function build({ version, source }: KubernetesVersion, path: string): Promise<void> {
-  const target = dirname(path);
-  await mkdir(dirname(target), { recursive: true });
-  const work = await mkdtemp(join(dirname(target), '.kube-apiserver-'));
-  const log = join(work, 'log');
-  try {
-    say(`Building kube-apiserver ${version} …`);
-    const started = performance.now();
+  await buildForCache(`kube-apiserver ${version}`, dirname(path), async ({ work, log }) => {
     await publish(await BUILDERS[source]({ version, folder: work, log, say }), work, path);
-    say(`Built ${path} in ${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
-  } catch (error) {
-    // CI has all tools. Elsewhere, the tests name the version that they skip.
-    if (error instanceof BuildToolMissing && process.env['CI'] === undefined) {
-      say(`Skipped kube-apiserver ${version}: ${error.message}`);
-      return;
-    }
-    const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');
-    console.error(`kube-apiserver ${version}: ${error instanceof Error ? error.message : String(error)}\n${tail}`);
-    process.exitCode = 1;
-  } finally {
-    await removeFolder(work);
-  }
+  });
 }
 
 const words = process.argv.slice(2);

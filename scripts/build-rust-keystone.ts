@@ -5,11 +5,12 @@
 // usage: node scripts/setup.mjs scripts/build-rust-keystone.ts
 
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runLogged } from './lib/build-steps.ts';
+import { buildForCache, BuildToolMissing } from './lib/cached-build.ts';
 import { describeSystem, findOrUnpack, pathExists } from './lib/debian-packages.ts';
 import { moveIntoCache } from './lib/development-cache.ts';
 import { findRustKeystoneFolders, RUST_KEYSTONE_VERSION } from './rust-keystone/find-rust-keystone.ts';
@@ -88,18 +89,9 @@ async function runsProtoc(work: string, root: string | undefined): Promise<boole
 
 async function build(): Promise<void> {
   const { installed, target, lock } = folders;
-  await mkdir(dirname(installed), { recursive: true });
-  const work = await mkdtemp(join(dirname(installed), '.rust-keystone-'));
-  const log = join(work, 'log');
-  try {
+  await buildForCache(`Rust Keystone ${RUST_KEYSTONE_VERSION}`, installed, async ({ work, log }) => {
     const problem = await findProblem();
-    // CI has the tools. Elsewhere, the tests are skipped by name.
-    if (problem !== undefined && process.env['CI'] === undefined) {
-      console.log(`Skipped Rust Keystone: ${problem}`);
-      return;
-    }
-    if (problem !== undefined) throw new Error(problem);
-    console.log(`Building Rust Keystone ${RUST_KEYSTONE_VERSION} …`);
+    if (problem !== undefined) throw new BuildToolMissing(problem);
     // Cargo keeps its downloads here, and not in the user's folder, but with the user's settings.
     const home = join(target, 'cargo');
     await mkdir(home, { recursive: true });
@@ -118,12 +110,5 @@ async function build(): Promise<void> {
     const args = [lock, 'sh', '-c', BUILD, 'sh', installed, staged, RUST_KEYSTONE_VERSION, target];
     await runLogged(log, 'flock', args, { cwd: work, env });
     if (await pathExists(staged)) await moveIntoCache(staged, installed);
-    console.log(`Built ${installed}`);
-  } catch (error) {
-    const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-8).join('\n');
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${tail}`);
-    process.exitCode = 1;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  });
 }

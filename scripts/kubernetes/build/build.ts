@@ -10,6 +10,3 @@ export interface Build {
 
 /** Builds a kube-apiserver and returns its path in the folder of the build. */
 export type Builder = (build: Build) => Promise<string>;
-
-/** This machine lacks what the build needs. The message says what. */
-export class BuildToolMissing extends Error {}

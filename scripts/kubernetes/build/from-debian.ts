@@ -5,7 +5,7 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canRunProgram, describeSystem, findOrUnpack } from '../../lib/debian-packages.ts';
-import { BuildToolMissing } from './build.ts';
+import { BuildToolMissing } from '../../lib/cached-build.ts';
 import type { Build, Builder } from './build.ts';
 import { runLogged } from '../../lib/build-steps.ts';
 

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { BuildToolMissing } from './build.ts';
+import { BuildToolMissing } from '../../lib/cached-build.ts';
 import type { Builder } from './build.ts';
 import { runLogged } from '../../lib/build-steps.ts';
 import { findGo } from '../../lib/go.ts';
