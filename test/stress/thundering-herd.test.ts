@@ -25,6 +25,10 @@ import { testWithKeystone } from '../support/test-environment.ts';
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
+/** Starts the plugin as another kubectl: with a parent of its own. The same parent would ask again because of a rejection. */
+const startAsKubectl = (env: LoginSettings, ...args: string[]) =>
+  startProgram(['/bin/sh', '-c', '"$0" "$@"; exit "$?"', ...PLUGIN_COMMAND, ...args], env);
+
 function setUpHome(t: Test): Home {
   const home = makeHome();
   t.teardown(() => home.remove());
@@ -59,7 +63,7 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 
   const runInParallel = async (what: string): Promise<string | undefined> => {
     proxy.reset();
-    const runs = await Promise.all(Array.from({ length: size }, () => plugin(env, ...PATIENT).ended));
+    const runs = await Promise.all(Array.from({ length: size }, () => startAsKubectl(env, ...PATIENT).ended));
     const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login`;
     t.equal(proxy.countLogins(), 1, figure);
     checkNoProblems(t, listProblems(runs), figure);
@@ -105,7 +109,7 @@ testWithKeystone('parallel runs with a token exchange cause one login and one ex
     ...makeExchangeSettings(issuer),
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
-  const runs = await Promise.all(Array.from({ length: size }, () => plugin(env, ...PATIENT).ended));
+  const runs = await Promise.all(Array.from({ length: size }, () => startAsKubectl(env, ...PATIENT).ended));
   const figure = `${size} plugins: ${proxy.countLogins()} login, ${issuer.countExchanges()} exchange`;
   t.same([proxy.countLogins(), issuer.countExchanges()], [1, 1], figure);
   checkNoProblems(t, listProblems(runs), figure);
