@@ -6,23 +6,19 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
-import { startKeystone } from '../keystone/keystone.ts';
-import type { Keystone, KeystoneAddress } from '../keystone/keystone.ts';
+import type { Keystone } from '../keystone/keystone.ts';
 import type { Pki } from '../lib/pki.ts';
-import { findFreePorts, startApache } from './apache.ts';
+import { startParts } from '../lib/start-parts.ts';
+import { findFreePorts } from './apache.ts';
+import { startFederatedKeystone } from './federated-keystone.ts';
+import type { FederatedKeystone } from './federated-keystone.ts';
 import { startIdentityProvider } from './identity-provider.ts';
 import type { OidcClient, IdentityProviderUser } from './identity-provider.ts';
 import { makeOpenidLogin } from './openid-login.ts';
 import { registerProvider } from './register-provider.ts';
 
 /** What a client needs to know. It can be written as JSON. */
-export interface FederationAddress {
-  /** Apache, with `pki.server`. Its log is written right *after* a response was sent. */
-  readonly keystone: KeystoneAddress;
-  /**
-   * The log of Keystone behind Apache, without the requests that Apache rejected. Written before the response is sent.
-   */
-  readonly upstreamLog: string;
+export interface FederationAddress extends Pick<FederatedKeystone, 'keystone' | 'upstreamLog'> {
   /** The issuer, with `pki.server`. See identity-provider.ts for its endpoints and its /control/ interface. */
   readonly identityProvider: { readonly url: string; readonly accessLog: string };
   /** IDs in Keystone. */
@@ -87,42 +83,31 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
     otto: { name: 'otto', password: 'otto-password', email: 'otto@acme.example', otp: '246810' },
     stranger: { name: 'stranger', password: 'stranger-password', email: 'stranger@elsewhere.example' },
   };
-  const idp = await startIdentityProvider({
-    ...pki.server,
-    users: Object.values(users),
-    clients: Object.values(clients),
-    apacheClient: client,
-    apacheUrl: `https://127.0.0.1:${port}`,
-    accessLog: join(dir, 'identity-provider.log'),
-  });
-  const stops: (() => Promise<void>)[] = [() => idp.close()];
-  const stop = async (): Promise<void> => {
-    await Promise.all(stops.map((each) => each()));
-  };
-  try {
+  return startParts(async (onStop) => {
+    const idp = await startIdentityProvider({
+      ...pki.server,
+      users: Object.values(users),
+      clients: Object.values(clients),
+      apacheClient: client,
+      apacheUrl: `https://127.0.0.1:${port}`,
+      accessLog: join(dir, 'identity-provider.log'),
+    });
+    onStop(() => idp.close());
     const callbackPage = join(dir, 'sso-callback.html');
     await writeFile(callbackPage, callbackTemplate, { mode: 0o600 });
-    const upstream = await startKeystone({
-      dir: home.dir,
-      extraConfig: describeFederation([9990, ...dashboardPorts].map(dashboardOf), callbackPage),
-    });
-    stops.push(() => upstream.stop());
-    const apache = await startApache({
-      ...pki.server,
-      dir: join(dir, 'apache'),
-      port,
-      upstream: upstream.url,
+    const cloud = await startFederatedKeystone({
+      ...{ dir, dataDir: home.dir, home, tls: pki.server, port },
       login: makeOpenidLogin({
         ...{ port, issuer: idp.url, client },
         introspectionEndpoint: `${idp.url}/token/introspection`,
         // Tokens of a client itself have no sub.
         userClaim: 'email',
       }),
+      config: describeFederation([9990, ...dashboardPorts].map(dashboardOf), callbackPage),
     });
-    stops.push(() => apache.stop());
+    onStop(() => cloud.stop());
     return {
-      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
-      upstreamLog: upstream.accessLog,
+      ...cloud,
       identityProvider: { url: idp.url, accessLog: idp.accessLog },
       provider,
       protocol,
@@ -138,13 +123,8 @@ export async function startFederation(home: Keystone, pki: Pki, dir: string): Pr
             { type: 'HTTP_OIDC_EMAIL', any_one_of: ['@acme\\.example$'], regex: true },
           ],
         }),
-      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
-      stop,
     };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  });
 }
 
 // Posts the token to the waiting program, as Keystone's own page does.
@@ -165,7 +145,5 @@ ${dashboards.map((dashboard) => `trusted_dashboard = ${dashboard}`).join('\n')}
 sso_callback_template = ${callbackPage.replaceAll('$', '$$$$')}
 [openid]
 remote_id_attribute = HTTP_OIDC_ISS
-[oslo_middleware]
-enable_proxy_headers_parsing = true
 `;
 }

@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
-import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
 import type { Pki } from '../lib/pki.ts';
-import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
+import { startParts } from '../lib/start-parts.ts';
+import { federatedPaths, findFreePorts, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
+import { startFederatedKeystone } from './federated-keystone.ts';
+import type { FederatedKeystone } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { registerProvider } from './register-provider.ts';
 
@@ -26,14 +28,10 @@ export interface KerberosFederationOptions {
   readonly users: readonly string[];
 }
 
-export interface KerberosFederation {
-  /** Apache. Its log is written right after a response was sent. */
-  readonly keystone: KeystoneAddress;
+export interface KerberosFederation extends FederatedKeystone {
   /** IDs in Keystone. */
   readonly provider: string;
   readonly protocol: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const provider = 'sssd';
@@ -46,45 +44,29 @@ export async function startKerberosFederation(
   const { dataDir, home, pki, realm } = options;
   const packages = await findApache('auth_gssapi');
   if ('missing' in packages) return packages;
-  // The workers of Apache can be another user, who must read the keytab.
-  const dir = await mkdtemp(join(tmpdir(), 'cka-gssapi-'));
-  const stops: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
-  const stop = async (): Promise<void> => {
-    for (const each of stops.toReversed()) await each();
-  };
-  try {
-    const upstream = await startKeystone({
-      dir: dataDir,
+  return startParts(async (onStop) => {
+    // The workers of Apache can be another user, who must read the keytab.
+    const dir = await mkdtemp(join(tmpdir(), 'cka-gssapi-'));
+    onStop(() => rm(dir, { recursive: true, force: true }));
+    const [port = 0] = await findFreePorts(1);
+    const cloud = await startFederatedKeystone({
+      ...{ dir, dataDir, home, tls: pki.server, port },
+      login: await makeKerberosLogin(dir, realm),
       pythonPath: await writeMethod(join(dir, 'python')),
-      extraConfig: `[auth]
+      config: `[auth]
 ${protocol} = mapped
 [federation]
 remote_id_attribute = HTTP_KRB_REALM
-[oslo_middleware]
-enable_proxy_headers_parsing = true
 `,
     });
-    stops.push(() => upstream.stop());
-    const [port = 0] = await findFreePorts(1);
-    const login = await makeKerberosLogin(dir, realm);
-    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
-    stops.push(() => apache.stop());
+    onStop(() => cloud.stop());
     const admitted = options.users.map((user) => `${user}@${realm.name}`);
     await registerProvider(home, options.tenancy, {
       ...{ provider, protocol, remoteId: realm.name, group: 'of-the-realm' },
       remote: [{ type: 'HTTP_KRB_USER' }, { type: 'HTTP_KRB_USER', any_one_of: admitted }],
     });
-    return {
-      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
-      provider,
-      protocol,
-      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
-      stop,
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+    return { ...cloud, provider, protocol };
+  });
 }
 
 /** Gives Keystone an auth method of this name that uses mappings, as an operator does with a package of entry points. */

@@ -2,13 +2,14 @@
 // server uses the data of a running Keystone.
 
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
-import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
 import type { Pki } from '../lib/pki.ts';
-import { findFreePorts, startApache } from './apache.ts';
+import { startParts } from '../lib/start-parts.ts';
+import { findFreePorts } from './apache.ts';
+import { startFederatedKeystone } from './federated-keystone.ts';
+import type { FederatedKeystone } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { makeOpenidLogin } from './openid-login.ts';
 import type { OpenidLoginOptions } from './openid-login.ts';
@@ -30,14 +31,10 @@ export interface KeycloakFederationOptions {
   readonly admitted: readonly string[];
 }
 
-export interface KeycloakFederation {
-  /** Apache. Its log is written right after a response was sent. */
-  readonly keystone: KeystoneAddress;
+export interface KeycloakFederation extends FederatedKeystone {
   /** IDs in Keystone. */
   readonly provider: string;
   readonly protocol: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const provider = 'keycloak';
@@ -51,42 +48,26 @@ export async function startKeycloakFederation(
   const packages = await findApache('auth_openidc');
   if ('missing' in packages) return packages;
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const stops: (() => Promise<void>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const each of stops.toReversed()) await each();
-  };
-  try {
-    const upstream = await startKeystone({
-      dir: dataDir,
-      extraConfig: `[openid]
+  return startParts(async (onStop) => {
+    const [port = 0] = await findFreePorts(1);
+    const cloud = await startFederatedKeystone({
+      ...{ dir, dataDir, home, tls: pki.server, port },
+      login: makeOpenidLogin({
+        ...{ port, issuer, client },
+        introspectionEndpoint: `${issuer}/protocol/openid-connect/token/introspect`,
+        // The account of a client has no address.
+        userClaim: 'preferred_username',
+      }),
+      config: `[openid]
 remote_id_attribute = HTTP_OIDC_ISS
-[oslo_middleware]
-enable_proxy_headers_parsing = true
 `,
     });
-    stops.push(() => upstream.stop());
-    const [port = 0] = await findFreePorts(1);
-    const login = makeOpenidLogin({
-      ...{ port, issuer, client },
-      introspectionEndpoint: `${issuer}/protocol/openid-connect/token/introspect`,
-      // The account of a client has no address.
-      userClaim: 'preferred_username',
-    });
-    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
-    stops.push(() => apache.stop());
+    onStop(() => cloud.stop());
     const name = 'HTTP_OIDC_PREFERRED_USERNAME';
     await registerProvider(home, tenancy, {
       ...{ provider, protocol, remoteId: issuer, group: 'of-keycloak' },
       remote: [{ type: name }, { type: name, any_one_of: admitted, regex: true }],
     });
-    return {
-      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
-      ...{ provider, protocol },
-      readLog: async () => `${await upstream.readLog()}\n${await apache.readLog()}`,
-      stop,
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+    return { ...cloud, provider, protocol };
+  });
 }

@@ -7,16 +7,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
-import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
 import { makeSigningCertificate } from '../lib/pki.ts';
 import type { CertificateFiles, Pki } from '../lib/pki.ts';
-import { federatedPaths, findFreePorts, quote, startApache, workerUid } from './apache.ts';
+import { startParts } from '../lib/start-parts.ts';
+import { federatedPaths, findFreePorts, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
+import { startFederatedKeystone } from './federated-keystone.ts';
+import type { FederatedKeystone } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { registerProvider } from './register-provider.ts';
 import { describeServiceProvider, describeIdentityProvider } from './saml-metadata.ts';
-import { startSamlIdentityProvider } from './saml-identity-provider.ts';
+import { findSamlTools, startSamlIdentityProvider } from './saml-identity-provider.ts';
 import type { SamlIdentityProvider, SamlUser } from './saml-identity-provider.ts';
 
 export interface SamlFederationOptions {
@@ -29,17 +31,13 @@ export interface SamlFederationOptions {
   readonly users: readonly SamlUser[];
 }
 
-export interface SamlFederation {
-  /** Apache. Its log is written right after a response was sent. */
-  readonly keystone: KeystoneAddress;
+export interface SamlFederation extends FederatedKeystone {
   readonly identityProvider: Pick<SamlIdentityProvider, 'url' | 'accessLog'>;
   /** Where the service provider takes responses, below Apache's address. */
   readonly consumerPath: string;
   /** IDs in Keystone. */
   readonly provider: string;
   readonly protocol: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const provider = 'campus';
@@ -55,39 +53,30 @@ export async function startSamlFederation(
   const { dataDir, home, pki, users } = options;
   const packages = await findApache('auth_mellon');
   if ('missing' in packages) return packages;
-  // The workers of Apache can be another user, who must read the key.
-  const dir = await mkdtemp(join(tmpdir(), 'cka-mellon-'));
-  const stops: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
-  const stop = async (): Promise<void> => {
-    for (const each of stops.toReversed()) await each();
-  };
-  try {
-    const upstream = await startKeystone({
-      dir: dataDir,
-      extraConfig: `[${protocol}]
-remote_id_attribute = HTTP_MELLON_IDP
-[oslo_middleware]
-enable_proxy_headers_parsing = true
-`,
-    });
-    stops.push(() => upstream.stop());
+  const tools = await findSamlTools();
+  if ('missing' in tools) return tools;
+  return startParts(async (onStop) => {
+    // The workers of Apache can be another user, who must read the key.
+    const dir = await mkdtemp(join(tmpdir(), 'cka-mellon-'));
+    onStop(() => rm(dir, { recursive: true, force: true }));
     const [port = 0, providerPort = 0] = await findFreePorts(2);
     const own = await makeSigningCertificate(dir, 'service-provider');
     const signing = await makeSigningCertificate(dir, 'identity-provider');
     const metadata = await writeMetadata(dir, { port, providerPort, own, signing });
-    const identityProvider = await startSamlIdentityProvider({
+    const identityProvider = await startSamlIdentityProvider(tools, {
       ...{ dir, port: providerPort, tls: pki.server, signing, users },
       entityId: providerId,
       metadata: metadata.ofServiceProvider,
     });
-    if ('missing' in identityProvider) {
-      await stop();
-      return identityProvider;
-    }
-    stops.push(() => identityProvider.stop());
-    const login = await makeMellonLogin(dir, own, metadata);
-    const apache = await startApache({ ...pki.server, dir: join(dir, 'apache'), port, upstream: upstream.url, login });
-    stops.push(() => apache.stop());
+    onStop(() => identityProvider.stop());
+    const cloud = await startFederatedKeystone({
+      ...{ dir, dataDir, home, tls: pki.server, port },
+      login: await makeMellonLogin(dir, own, metadata),
+      config: `[${protocol}]
+remote_id_attribute = HTTP_MELLON_IDP
+`,
+    });
+    onStop(() => cloud.stop());
     await registerProvider(home, options.tenancy, {
       ...{ provider, protocol, remoteId: providerId, group: 'of-the-campus' },
       remote: [
@@ -96,17 +85,12 @@ enable_proxy_headers_parsing = true
       ],
     });
     return {
-      keystone: { url: apache.url, accessLog: apache.accessLog, adminPassword: home.adminPassword },
+      ...cloud,
       identityProvider,
       ...{ consumerPath, provider, protocol },
-      readLog: async () =>
-        [await upstream.readLog(), await apache.readLog(), await identityProvider.readLog()].join('\n'),
-      stop,
+      readLog: async () => `${await cloud.readLog()}\n${await identityProvider.readLog()}`,
     };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  });
 }
 
 interface Metadata {

@@ -6,6 +6,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { findKeystone } from '../keystone/find-keystone.ts';
+import type { FoundKeystone } from '../keystone/find-keystone.ts';
 import { PYTHON } from '../lib/python.ts';
 import { pathExists } from '../lib/debian-packages.ts';
 import type { CertificateFiles } from '../lib/pki.ts';
@@ -38,15 +39,27 @@ export interface SamlIdentityProvider {
   stop(): Promise<void>;
 }
 
-export async function startSamlIdentityProvider(
-  options: SamlIdentityProviderOptions,
-): Promise<SamlIdentityProvider | { missing: string }> {
-  const { dir, port, tls, signing, entityId, metadata, users } = options;
+/** What the identity provider needs of Debian's packages. */
+export interface SamlTools {
+  readonly packages: FoundKeystone;
+  /** The path of a program. */
+  readonly xmlsec: string;
+}
+
+export async function findSamlTools(): Promise<SamlTools | { missing: string }> {
   const packages = await findKeystone();
   if ('missing' in packages) return packages;
-  const { root = '/', pythonPath } = packages;
-  const xmlsec = join(root, 'usr/bin/xmlsec1');
+  const xmlsec = join(packages.root ?? '/', 'usr/bin/xmlsec1');
   if (!(await pathExists(xmlsec))) return { missing: `${xmlsec} (package xmlsec1) does not exist` };
+  return { packages, xmlsec };
+}
+
+export async function startSamlIdentityProvider(
+  { packages, xmlsec }: SamlTools,
+  options: SamlIdentityProviderOptions,
+): Promise<SamlIdentityProvider> {
+  const { dir, port, tls, signing, entityId, metadata, users } = options;
+  const { pythonPath } = packages;
   const accessLog = join(dir, 'identity-provider.log');
   const settings = {
     ...{ port, metadata, xmlsec, users },

@@ -13,6 +13,7 @@ import type { Keystone } from '../keystone/keystone.ts';
 import { listenOnLoopback } from '../lib/listen-on-loopback.ts';
 import { PYTHON } from '../lib/python.ts';
 import { endChild, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
+import { startParts } from '../lib/start-parts.ts';
 import type { RustKeystonePrograms } from './find-rust-keystone.ts';
 import { startPostgres } from './postgres.ts';
 import { listenAt, makeRelay } from './relay.ts';
@@ -83,16 +84,13 @@ export async function startRustKeystone(options: RustKeystoneOptions): Promise<R
   const log = join(dir, 'rust-keystone.log');
   const readLog = async (): Promise<string> =>
     (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20).join('\n');
-  const postgres = await startPostgres(programs.postgres, join(dir, 'pg'));
-  const stops: (() => Promise<void>)[] = [() => postgres.stop()];
-  const stop = async (): Promise<void> => {
-    for (const end of stops.toReversed()) await end();
-  };
-  try {
+  const start = startParts(async (onStop) => {
+    const postgres = await startPostgres(programs.postgres, join(dir, 'pg'));
+    onStop(() => postgres.stop());
     const { pythonPath, clientLibraries: libraryPath } = programs.postgres;
     const database = { url: forPython(postgres.url), pythonPath, libraryPath };
     const python = await startKeystone({ dir: join(dir, 'python'), database });
-    stops.push(() => python.stop());
+    onStop(() => python.stop());
     const config = await writeConfig(dir, python, postgres.url);
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
     await run(programs.database, ['--config', config, 'up'], { env, cwd: '/', timeout: START_TIMEOUT_MS });
@@ -103,25 +101,25 @@ export async function startRustKeystone(options: RustKeystoneOptions): Promise<R
       const path = join(dir, `${port}.sock`);
       const server = makeRelay({ host: '127.0.0.1', port });
       await listenAt({ path }, server);
-      stops.push(() => close(server));
+      onStop(() => close(server));
       outputs.push(`${port}=${path}`);
     }
     const socket = join(dir, 'keystone.sock');
     const entrance = makeRelay({ path: socket });
     const port = await listenOnLoopback(entrance);
-    stops.push(() => close(entrance));
+    onStop(() => close(entrance));
     const namespace = (await findNamespace()) ?? [];
     const serve = [join(import.meta.dirname, 'serve.ts'), programs.keystone, config, socket, ...outputs];
     const node = [process.execPath, '--disable-warning=ExperimentalWarning', ...serve];
     const child = startChild(inOwnNetwork(namespace, node), env, log);
-    stops.push(() => endChild(child));
+    onStop(() => endChild(child));
     await waitForPorts(child);
-    return { url: `http://127.0.0.1:${port}`, python, readLog, stop };
-  } catch (error) {
-    await stop();
+    return { url: `http://127.0.0.1:${port}`, python, readLog };
+  });
+  return start.catch(async (error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`Rust Keystone did not start: ${reason}\n${await readLog()}`, { cause: error });
-  }
+  });
 }
 
 /** Writes a configuration with Python Keystone's keys, and with its methods, because a token has their numbers. */
