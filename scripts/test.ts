@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 
 import type { ResourceName, Resources } from '../test/support/resources.ts';
 import { bundleJitter } from './lib/bundle-jitter.ts';
+import { bundlePreload } from './lib/bundle-preload.ts';
 import { bundleTap } from './lib/bundle-tap.ts';
 import { isPackagedTest } from './lib/packaged-tests.ts';
 import { readChildSeconds, readOwnSeconds } from './lib/processor-time.ts';
@@ -121,6 +122,7 @@ async function runTests(
     ...filterEnvironment(),
     NODE_COMPILE_CACHE: compileCache,
     CKA_TAP_BUNDLE: await bundleTap(cache),
+    CKA_STRIPPED_MODULES: join(cache, 'stripped-modules'),
     CKA_TEST_RESOURCES: resourceFolder,
     ...(selection.isFullSize ? { CKA_STRESS: 'full' } : {}),
   };
@@ -140,6 +142,7 @@ async function runTests(
     dir,
     jobs: selection.isFullSize ? 1 : undefined,
     timeoutSeconds: selection.isFullSize ? 7200 : 1800,
+    bundledPreload: await bundlePreload(cache),
     processes,
     isStopped: () => interruptedBy !== undefined,
     write: (text: string) => {

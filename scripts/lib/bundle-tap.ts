@@ -1,12 +1,11 @@
 // Bundles tap into one file. Loading its 250 modules takes each test process a quarter of a second of processor time,
 // and there is one process for each test file.
 
-import { mkdirSync, renameSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
-import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
+
+import { writeBundle } from './write-bundle.ts';
 
 /**
  * tap finds out with hooks on every promise, timer and socket which test has caused an error that nobody handles. Each
@@ -32,22 +31,11 @@ const withoutAsyncHooks: Plugin = {
  * @param cache a folder for files of test runs
  * @returns the path of the bundle
  */
-export async function bundleTap(cache: string): Promise<string> {
-  const file = join(cache, 'node_modules/@tapjs/tap.mjs');
-  // Two test runs can write it at the same time, and tests of the first one read it.
-  const written = `${file}.${String(process.pid)}`;
-  mkdirSync(dirname(file), { recursive: true });
-  await build({
-    entryPoints: [fileURLToPath(import.meta.resolve('tap'))],
-    outfile: written,
-    bundle: true,
-    platform: 'node',
+export function bundleTap(cache: string): Promise<string> {
+  return writeBundle(import.meta.resolve('tap'), join(cache, 'node_modules/@tapjs/tap.mjs'), {
     format: 'esm',
     plugins: [withoutAsyncHooks],
     // For packages of tap that are CommonJS modules.
     banner: { js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);" },
-    logLevel: 'silent',
   });
-  renameSync(written, file);
-  return file;
 }

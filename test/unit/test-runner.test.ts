@@ -1,5 +1,6 @@
 /** The test runner of this project: what it starts for a test file, and how it counts. */
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
@@ -269,7 +270,10 @@ void t.test('a file that ends its process fails, and so do the files of the batc
 });
 
 void t.test('an error that nobody handles belongs to the test that runs', async (t) => {
-  const wait = 'await new Promise((resolve) => setTimeout(resolve, 60_000));';
+  // Keeps the process alive until the error ends the test.
+  const wait = `const timer = setInterval(() => undefined, 1000);
+    t.teardown(() => { clearInterval(timer); });
+    await new Promise(() => undefined);`;
   const nest = (body: string): string => `void t.test('outer', async (t) => {
     await t.test('first', (t) => { t.pass('fine'); t.end(); });
     await t.test('second', async (t) => { ${body} ${wait} });
@@ -285,6 +289,29 @@ void t.test('an error that nobody handles belongs to the test that runs', async 
   t.match(output, 'FAIL  error.test.ts > outer > second > thrown late\n');
   t.match(output, 'FAIL  rejection.test.ts > outer > second > rejected\n');
   t.same(counts, { passed: 4, failed: 2, skipped: 0 });
+});
+
+void t.test('the types of a module are stripped once, and again after a change', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cka-stripped-'));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const run = (lastLine: string): Promise<Outcome> => {
+    const lines = [
+      "const place: string = 'module';",
+      "console.log(place === 'folder' ? 'ok 1' : 'not ok 1', '\\n1..1');",
+    ];
+    return runFiles(t, { 'typed.test.ts': [...lines, lastLine].join('\n') }, { env: { CKA_STRIPPED_MODULES: folder } });
+  };
+  t.equal((await run('')).counts.passed, 0);
+  const [file = '', ...others] = readdirSync(folder).map((name) => join(folder, name));
+  t.same(others, []);
+  writeFileSync(file, readFileSync(file, 'utf8').replace("= 'module'", "= 'folder'"));
+  t.equal((await run('')).counts.passed, 1, 'the second process reads it from the folder');
+  const changed = await run("throw new Error('in the third line');");
+  t.equal(changed.counts.passed, 0, 'and a changed module as it is now');
+  t.match(changed.output, /at .*typed\.test\.ts:3:7/, 'with its lines and columns');
+  t.equal(readdirSync(folder).length, 1, 'a path has one file');
 });
 
 void t.test('the files of batches are spread by their time', (t) => {
