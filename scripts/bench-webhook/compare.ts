@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { LoadResult } from '../../test/support/load-generator.ts';
 import { estimate } from '../lib/estimate.ts';
 import type { Estimate } from '../lib/estimate.ts';
+import { readProcessorSeconds } from '../lib/processor-time.ts';
 
 /** A webhook that runs. */
 export interface Webhook {
@@ -30,18 +31,6 @@ export interface Comparison {
   readonly theirs: readonly Slice[];
   /** How many times as many responses per second ours gives. */
   readonly ratio: Estimate;
-}
-
-/** The unit of times in /proc. */
-const TICKS_PER_SECOND = 100;
-
-/** Processor time of a process and its threads, in seconds. */
-function readProcessorSeconds(pid: number): number {
-  // The second field, the name of the program, can contain spaces and parentheses.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** The largest resident memory of a process so far, in MB. */

@@ -35,6 +35,8 @@ export interface KubeApiserverOptions {
 
 export interface KubeApiserver {
   readonly url: string;
+  /** Of the API server. */
+  readonly pid: number;
   /** In the group system:masters. */
   readonly adminToken: string;
   /** Sends a request with a token. Default: the administrator's token. */
@@ -173,7 +175,7 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
       (answer) => answer.status,
       () => 0,
     );
-    if (status === 200) return { url, adminToken, request: ask, stop };
+    if (status === 200) return { url, pid: apiServer.pid ?? 0, adminToken, request: ask, stop };
     if (apiServer.exitCode !== null || performance.now() > until) {
       await stop();
       const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');

@@ -47,6 +47,25 @@ export interface LoadResult {
   readonly maxMs: number;
 }
 
+/**
+ * Summarizes what was measured.
+ *
+ * @param times of the responses, in ms
+ * @param seconds that all of them took
+ */
+export function summarize(times: readonly number[], seconds: number): LoadResult {
+  const sorted = times.toSorted((one, other) => one - other);
+  const percentile = (fraction: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? 0;
+  return {
+    responseCount: sorted.length,
+    perSecond: sorted.length / seconds,
+    p50Ms: percentile(0.5),
+    p99Ms: percentile(0.99),
+    maxMs: percentile(1),
+  };
+}
+
 /** Opens channels; `fail` receives the error of a connection. */
 export type OpenChannels = (
   target: LoadTarget,
@@ -99,14 +118,5 @@ export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
   await Promise.race([Promise.all(channels.map(runChannel)), failed]);
   const seconds = (performance.now() - startedAt) / 1_000;
   for (const channel of channels) channel.close();
-  times.sort((one, other) => one - other);
-  const percentile = (fraction: number): number =>
-    times[Math.min(times.length - 1, Math.floor(times.length * fraction))] ?? 0;
-  return {
-    responseCount: times.length,
-    perSecond: times.length / seconds,
-    p50Ms: percentile(0.5),
-    p99Ms: percentile(0.99),
-    maxMs: percentile(1),
-  };
+  return summarize(times, seconds);
 }

@@ -7,6 +7,7 @@ import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { writeIssuerFlags } from '../../scripts/kubernetes/issuer-flags.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { findPythonPackages } from '../../scripts/lib/python-packages.ts';
 import { chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
@@ -20,9 +21,7 @@ import { waitUntil } from '../support/wait-until.ts';
 import { startServerProcess, startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
 
-const FOLDER = 'docs/webhook/kube-apiserver';
 const AUDIENCE = 'cluster-a';
-const DOCUMENTED_URL = 'https://tokens.example.com';
 
 const packages = await findPythonPackages('pyjwt-2.10.1', ['PyJWT[crypto]==2.10.1']);
 
@@ -124,21 +123,6 @@ function verifyWithPython(python: string, request: object): Promise<readonly str
   });
 }
 
-/** The flags with which an API server accepts tokens of the issuer, from the documents. */
-function readDocumentedFlags(minor: number, url: string, caFile: string, folder: string): Record<string, string> {
-  if (minor >= 34) {
-    const path = join(folder, 'authentication-configuration.yaml');
-    const ca = readFileSync(caFile, 'utf8').trimEnd().replaceAll('\n', '\n        ');
-    const text = readFileSync(`${FOLDER}/issuer-authentication-configuration.yaml`, 'utf8');
-    writeFileSync(path, text.replace(DOCUMENTED_URL, url).replace('ISSUER_CA_CERTIFICATE', ca));
-    return { 'authentication-config': path };
-  }
-  const lines = readFileSync(`${FOLDER}/issuer-flags.conf`, 'utf8').split('\n');
-  const flags = lines.flatMap((line) => /^--([^=]+)=(.*)$/.exec(line)?.slice(1, 3) ?? []);
-  const pairs = flags.flatMap((name, index) => (index % 2 === 0 ? [[name, flags[index + 1] ?? '']] : []));
-  return { ...Object.fromEntries(pairs), 'oidc-issuer-url': url, 'oidc-ca-file': caFile } as Record<string, string>;
-}
-
 const PODS = '/api/v1/namespaces/web/pods';
 
 async function readStatus(cluster: Cluster, token: string, path = PODS): Promise<number> {
@@ -234,7 +218,7 @@ await testOnEachKubernetes(
       ports.map(async (port) => startServerProcess(t, await makeIssuerCommandLine(t, { ...issuerSettings, port }))),
     );
     await waitUntil('both replicas are ready', () => ports.every((port) => balancer.isReady(port)));
-    const flags = readDocumentedFlags(programs.minor, url, pki.ca, place.folder);
+    const flags = writeIssuerFlags({ minor: programs.minor, url, caFile: pki.ca, folder: place.folder });
     const cluster = await startCluster(t, environment, programs, {
       place,
       webhookPort: webhook.port,

@@ -74,6 +74,32 @@ void t.test('each path answers, and what is not a review is refused with a statu
   t.match(body, /process_resident_memory_bytes/);
 });
 
+void t.test('a connection stays open after a request without a body, and closes after an unread one', async (t) => {
+  const webhook = await startWebhook(t);
+  const socket = connect({ port: webhook.port, host: '127.0.0.1', ca: readFileSync(pki.ca) });
+  t.teardown(() => socket.destroy());
+  let received = '';
+  let isClosed = false;
+  socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+  socket.once('close', () => (isClosed = true));
+  const ask = async (request: string, answer: RegExp): Promise<void> => {
+    received = '';
+    socket.write(request);
+    await waitUntil(`an answer to ${request}`, () => answer.test(received) || isClosed);
+    t.match(received, answer, request);
+  };
+  const host = 'HTTP/1.1\r\nhost: x\r\n';
+  await ask(`GET /healthz ${host}\r\n`, /^HTTP\/1\.1 200 [^]*ok\n$/);
+  await ask(`GET /webhook ${host}content-length: 0\r\n\r\n`, /^HTTP\/1\.1 405 [^]*\}$/);
+  await ask(`HEAD /readyz ${host}\r\n`, /^HTTP\/1\.1 200 [^]*\r\n\r\n$/);
+  t.notMatch(received, /connection: close/i);
+  // What follows the headers belongs to this request, or somebody could pass it off as the next one.
+  const hidden = `GET /readyz ${host}\r\n`;
+  await ask(`PUT /webhook ${host}content-length: ${hidden.length}\r\n\r\n${hidden}`, /^HTTP\/1\.1 405 [^]*\}$/);
+  await waitUntil('the connection is closed', () => isClosed);
+  t.notMatch(received, /200/, 'the body is not answered');
+});
+
 void t.test('the server accepts TLS 1.2 and newer', async (t) => {
   const webhook = await startWebhook(t);
   t.equal(await shakeHands(webhook.port, {}), 'TLSv1.3');

@@ -1,5 +1,5 @@
 /** Requests over HTTP/1.1. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import type { Answer } from './answer.ts';
 import type { AnswerRequest } from './request.ts';
@@ -25,6 +25,10 @@ function send(response: ServerResponse, { status, contentType, body, headers }: 
   response.end(body);
 }
 
+/** Whether a body follows the headers (RFC 9112, section 6.3). */
+const hasBody = (headers: IncomingHttpHeaders): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+
 /** Makes the listener for requests over HTTP/1.1. */
 export function makeHttp1Listener(answerRequest: AnswerRequest): Http1Listener {
   let isDraining = false;
@@ -43,8 +47,9 @@ export function makeHttp1Listener(answerRequest: AnswerRequest): Http1Listener {
         socket,
       };
       answerRequest(head, request, (answer) => {
-        // The rest of a request that is not read would be taken for the next one.
-        if (!response.destroyed) send(response, answer, isDraining || !request.complete);
+        // The rest of a request that is not read would be taken for the next one. Node calls no request complete yet
+        // whose answer depends on the headers alone.
+        if (!response.destroyed) send(response, answer, isDraining || (hasBody(headers) && !request.complete));
       });
     },
     drain: () => {
