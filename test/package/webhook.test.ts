@@ -130,6 +130,7 @@ for (const target of TARGETS.filter(({ hasWebhook }) => hasWebhook)) {
         'packaging/webhook/manifests.yaml',
         'packaging/chart/Chart.yaml',
         'packaging/chart/files/alerts.yaml',
+        'packaging/chart/files/issuer-alerts.yaml',
       ];
       for (const name of files) {
         t.ok(readFileSync(join(folder, name)).equals(readFileSync(name)), name);

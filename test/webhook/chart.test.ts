@@ -293,6 +293,52 @@ void t.test('the issuer has a Deployment of its own, and may change one Secret',
   t.end();
 });
 
+void t.test(
+  'Prometheus finds the issuer, checks its certificate, and has its alerts and dashboard',
+  { skip },
+  async (t) => {
+    const objects = objectsOf('issuer');
+    const findOf = (all: readonly KubernetesObject[], kind: string): KubernetesObject | undefined =>
+      all.find((object) => object.kind === kind && object.metadata.name === 'k8s-keystone-auth-issuer');
+    const service = findOf(objects, 'Service');
+    const monitor = findOf(objects, 'ServiceMonitor');
+    const { matchLabels } = monitor?.spec?.['selector'] as { readonly matchLabels: Readonly<Record<string, string>> };
+    t.match(service?.metadata.labels, matchLabels, 'it finds the Service');
+    t.match(monitor?.metadata.labels, { release: 'prometheus' });
+    t.strictSame(monitor?.spec?.['endpoints'], [
+      {
+        port: 'https',
+        scheme: 'https',
+        path: '/metrics',
+        interval: '30s',
+        tlsConfig: { serverName: 'tokens.example.com', ca: { secret: { name: 'tokens-ca', key: 'ca.pem' } } },
+      },
+    ]);
+    t.strictSame(
+      findOf(objects, 'PrometheusRule')?.spec,
+      load(readFileSync(`${CHART}/files/issuer-alerts.yaml`, 'utf8')),
+      'the alerts are not changed',
+    );
+    const dashboards = objects.find(({ data }) => data?.['k8s-keystone-auth.json'] !== undefined)?.data;
+    t.strictSame(
+      JSON.parse(dashboards?.['k8s-keystone-auth-issuer.json'] ?? ''),
+      JSON.parse(readFileSync(`${CHART}/files/issuer-dashboard.json`, 'utf8')),
+    );
+    const file = VALUES_FILES.get('issuer') ?? '';
+    const ownCa = 'issuer.monitoring.caSecret=,issuer.monitoring.caKey=ca.crt,monitoring.source=podMonitor';
+    const pods = readObjects((await template(file, '--set', ownCa)).stdout);
+    t.match(findOf(pods, 'PodMonitor')?.spec, {
+      podMetricsEndpoints: [{ tlsConfig: { ca: { secret: { name: 'tokens-tls', key: 'ca.crt' } } } }],
+    });
+    const publicAuthority = 'issuer.monitoring.caSecret=,issuer.monitoring.publicAuthority=true';
+    const withPublic = readObjects((await template(file, '--set', publicAuthority)).stdout);
+    t.match(findOf(withPublic, 'ServiceMonitor')?.spec, {
+      endpoints: [{ tlsConfig: { serverName: 'tokens.example.com', ca: undefined } }],
+    });
+    t.equal(findOf(objectsOf('cert-manager'), 'PrometheusRule'), undefined, 'not without an issuer');
+  },
+);
+
 void t.test('the chart refuses an issuer without what it needs', { skip }, async (t) => {
   const file = VALUES_FILES.get('issuer') ?? '';
   const rows: readonly (readonly [set: string, message: RegExp])[] = [
@@ -307,6 +353,8 @@ void t.test('the chart refuses an issuer without what it needs', { skip }, async
     ['issuer.audiences[0].deny=x', /deny/],
     ['issuer.audiences[0].allow[0].role=x', /role/],
     ['issuer.signingAlg=HS256', /signingAlg/],
+    ['issuer.monitoring.publicAuthority=true', /no Secret is used/],
+    ['issuer.monitoring.ca=x', /ca/],
     ['issuer.enabled=false', /issuer is set, but issuer\.enabled is false/],
   ];
   for (const [set, message] of rows) {

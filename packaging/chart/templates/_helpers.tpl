@@ -103,21 +103,37 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.monitoring.serverName | default (printf "%s.%s.svc" (include "keystone.name" .) .Release.Namespace) }}
 {{- end }}
 
-{{- define "keystone.monitorEndpoint" -}}
+{{- /* How Prometheus scrapes a server; without a CA, it trusts those of its system. */ -}}
+{{- define "keystone.scrape" -}}
 port: https
 scheme: https
 path: /metrics
-interval: {{ .Values.monitoring.interval }}
+interval: {{ .root.Values.monitoring.interval }}
 tlsConfig:
-  serverName: {{ include "keystone.metricsServerName" . | toYaml }}
+  serverName: {{ .serverName | toYaml }}
+  {{- with .caSecret }}
   ca:
     secret:
-      name: {{ .Values.monitoring.caSecret | default (include "keystone.tlsSecret" .) | toYaml }}
-      key: {{ .Values.monitoring.caKey | toYaml }}
+      name: {{ . | toYaml }}
+      key: {{ $.caKey | toYaml }}
+  {{- end }}
+{{- end }}
+
+{{- define "keystone.monitorEndpoint" -}}
+{{- $m := .Values.monitoring }}
+{{- $caSecret := $m.caSecret | default (include "keystone.tlsSecret" .) }}
+{{- include "keystone.scrape" (dict "root" . "serverName" (include "keystone.metricsServerName" .) "caSecret" $caSecret "caKey" $m.caKey) }}
   {{- if eq .Values.metricsAccess "clients" }}
   {{- $secret := required "monitoring.clientSecret is required with metricsAccess: clients" .Values.monitoring.clientSecret }}
   cert:
     secret: { name: {{ $secret | toYaml }}, key: tls.crt }
   keySecret: { name: {{ $secret | toYaml }}, key: tls.key }
   {{- end }}
+{{- end }}
+
+{{- define "keystone.issuerMonitorEndpoint" -}}
+{{- $m := .Values.issuer.monitoring }}
+{{- $host := (urlParse .Values.issuer.url).hostname }}
+{{- $caSecret := ternary "" ($m.caSecret | default .Values.issuer.tlsSecretName) $m.publicAuthority }}
+{{- include "keystone.scrape" (dict "root" . "serverName" ($m.serverName | default $host) "caSecret" $caSecret "caKey" $m.caKey) }}
 {{- end }}

@@ -58,13 +58,14 @@ const RETRY_SECONDS = 5;
 const HELPED_BY_LOGIN: readonly RefusalCause[] = ['not-accepted', 'expired', 'unrecognized'];
 
 function makeRefusal(cause: RefusalCause, reason: string): OAuthError {
-  return new OAuthError(HELPED_BY_LOGIN.includes(cause) ? 'invalid_grant' : 'access_denied', reason);
+  return new OAuthError(HELPED_BY_LOGIN.includes(cause) ? 'invalid_grant' : 'access_denied', reason, { cause });
 }
 
 const describeShortage = ({ source }: CheckedToken): OAuthError =>
   source === 'gate'
     ? new OAuthError('temporarily_unavailable', 'too many tokens are waiting for Keystone', {
         status: 429,
+        cause: 'rate',
         retryAfterSeconds: RETRY_SECONDS,
       })
     : new OAuthError('temporarily_unavailable', 'Keystone does not say at the moment whether the token is valid', {
@@ -85,10 +86,11 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
 
   async function validate(token: Secret): Promise<ValidToken> {
     const text = token.reveal();
-    if (hasIssuerClaim(issuer, text))
-      throw new OAuthError('invalid_grant', 'a token of this issuer cannot be exchanged');
+    if (hasIssuerClaim(issuer, text)) {
+      throw new OAuthError('invalid_grant', 'a token of this issuer cannot be exchanged', { cause: 'own-token' });
+    }
     if (!allowsAnyTokenShape && classifyTokenShape(text, now()) === 'impossible') {
-      throw new OAuthError('invalid_grant', 'the subject token is not a Keystone token');
+      throw makeRefusal('unrecognized', 'the subject token is not a Keystone token');
     }
     const checked = await check(token);
     const { result } = checked;
@@ -119,11 +121,13 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
       { owner, userInfo },
       { now: now(), keystoneExpiresAt: valid.expiresAt },
     );
-    if (claims.exp <= claims.iat) throw new OAuthError('invalid_grant', 'the subject token has expired');
+    if (claims.exp <= claims.iat) throw makeRefusal('expired', 'the subject token has expired');
     const key = currentKey();
     const token = await signJwt(claims, key);
     if (token.length > MAX_TOKEN_LENGTH) {
-      throw new OAuthError('access_denied', `a token with ${userInfo.groups.length} groups is too large`);
+      throw new OAuthError('access_denied', `a token with ${userInfo.groups.length} groups is too large`, {
+        cause: 'too-large',
+      });
     }
     return { token, claims, kid: key.kid, username: userInfo.username, projectId: owner.project.id };
   };

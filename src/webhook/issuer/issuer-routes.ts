@@ -44,8 +44,11 @@ function makeDiscoveryDocument(issuer: string, keys: readonly JsonObject[]): Jso
 /** A problem of the request as such, in the words of OAuth 2.0. */
 function translateProblem({ status }: RequestProblem): OAuthError {
   if (status === 429) {
-    const details = { status, retryAfterSeconds: 1 };
-    return new OAuthError('temporarily_unavailable', 'too many large requests at the same time', details);
+    return new OAuthError('temporarily_unavailable', 'too many large requests at the same time', {
+      status,
+      cause: 'request',
+      retryAfterSeconds: 1,
+    });
   }
   return new OAuthError('invalid_request', 'the body is too large', { status });
 }
@@ -63,11 +66,12 @@ export function makeIssuerRoutes(settings: IssuerRouteSettings): AnswerRequest {
   const tokenPath = `${prefix}/token`;
 
   function answerRefusal(error: OAuthError, head: RequestHead, trace: ExchangeTrace, startedAt: number): Answer {
-    const { code, status, message, retryAfterSeconds } = error;
+    const { code, status, cause, message, retryAfterSeconds } = error;
     const requestId = randomUUID();
     metrics.recordExchange(trace.audience ?? '', code, (performance.now() - startedAt) / 1_000);
+    metrics.recordRefusal(cause);
     log.info(
-      { requestId, client: head.socket.remoteAddress, ...trace, error: code, reason: message },
+      { requestId, client: head.socket.remoteAddress, ...trace, error: code, cause, reason: message },
       'exchange refused',
     );
     const headers = {

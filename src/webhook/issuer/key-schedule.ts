@@ -55,12 +55,16 @@ export function listPublishedKeys<Key extends KeyTimes>(keys: readonly Key[], no
 export const hasWaitingKey = (keys: readonly KeyTimes[], now: number): boolean =>
   keys.some(({ signsFrom }) => signsFrom > now);
 
+/** When the next key must be published, in ms since 1970, UTC; Infinity without any key. */
+export function findNextRotation(keys: readonly KeyTimes[], settings: RotationSettings): number {
+  const newest = sortKeys(keys).at(-1);
+  return newest === undefined ? Infinity : newest.signsFrom + settings.rotationMs - computeLeadMs(settings);
+}
+
 /** Whether a new key must be published now. */
 export function isRotationDue(keys: readonly ScheduledKey[], now: number, settings: RotationSettings): boolean {
   if (hasWaitingKey(keys, now)) return false;
   const newest = sortKeys(keys).at(-1);
   if (newest === undefined) return false;
-  return (
-    newest.algorithm !== settings.algorithm || newest.signsFrom + settings.rotationMs <= now + computeLeadMs(settings)
-  );
+  return newest.algorithm !== settings.algorithm || findNextRotation(keys, settings) <= now;
 }

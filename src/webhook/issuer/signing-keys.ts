@@ -5,6 +5,7 @@ import type { JsonObject } from '../../shared/base/json.ts';
 import type { Log } from '../observability/log.ts';
 import {
   computeLeadMs,
+  findNextRotation,
   findSigningKey,
   isRotationDue,
   KEY_CHECK_MS,
@@ -34,6 +35,8 @@ export interface SigningKeys {
   readonly current: () => SigningKey;
   /** The public keys, those that do not sign yet and those that no longer do included. */
   readonly listPublic: () => readonly JsonObject[];
+  /** When the next key must be published, in ms since 1970, UTC. */
+  readonly nextRotation: () => number;
   /** How long ago the store was last read, in ms. */
   readonly readAge: () => number;
   /** Whether the store was read so long ago that other replicas could sign with a key that this one does not know. */
@@ -135,6 +138,7 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
   return {
     current: findCurrent,
     listPublic: () => listPublishedKeys(keys, now()).map(({ publicJwk }) => publicJwk),
+    nextRotation: () => findNextRotation(keys, rotation),
     readAge,
     isOutdated: () => readAge() > computeLeadMs(rotation),
     check,

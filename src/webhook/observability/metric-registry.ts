@@ -54,6 +54,8 @@ export function showAtZero(counter: Counter, label: string, values: readonly str
 
 export interface MetricRegistry {
   readonly registry: Registry;
+  /** Exposes a text as a label of a series that is 1; none while there is no text. */
+  readonly registerInfo: (name: string, help: string, label: string, read: () => string | undefined) => void;
   readonly makeCounter: (name: string, help: string, labelNames: readonly string[]) => Counter;
   readonly makeHistogram: (name: string, help: string, labelNames?: readonly string[]) => Histogram;
 }
@@ -67,6 +69,20 @@ export function makeMetricRegistry(gauges: Gauges): MetricRegistry {
   registerGauges(registry, gauges);
   return {
     registry,
+    registerInfo: (name, help, label, read) => {
+      new Gauge({
+        name: METRIC_PREFIX + name,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          // Without the text of the last scrape.
+          this.reset();
+          const text = read();
+          if (text !== undefined) this.set({ [label]: text }, 1);
+        },
+      });
+    },
     makeCounter: (name, help, labelNames) =>
       new Counter({ name: METRIC_PREFIX + name, help, labelNames: [...labelNames], registers }),
     makeHistogram: (name, help, labelNames = []) =>

@@ -42,12 +42,16 @@ interface IssuerState {
 }
 
 function makeMetrics(state: IssuerState, now: () => number): IssuerMetrics {
-  return makeIssuerMetrics({
+  const gauges = {
     audiences: { help: 'Audiences in force', read: () => state.audiences.size },
     signing_keys: { help: 'Published keys', read: () => state.keys?.listPublic().length ?? 0 },
     signing_key_age_seconds: {
       help: 'Seconds since the key that signs now was made',
       read: () => (state.keys === undefined ? 0 : (now() - state.keys.current().createdAt) / 1_000),
+    },
+    signing_key_rotation_timestamp_seconds: {
+      help: 'When the next signing key is due to be published, in seconds since 1970, UTC',
+      read: () => (state.keys?.nextRotation() ?? 0) / 1_000,
     },
     signing_keys_read_age_seconds: {
       help: 'Seconds since the signing keys were last read from their store',
@@ -57,7 +61,8 @@ function makeMetrics(state: IssuerState, now: () => number): IssuerMetrics {
       help: 'When the certificate of the server expires, in seconds since 1970, UTC',
       read: () => (state.certificates?.expiresAt ?? 0) / 1_000,
     },
-  });
+  };
+  return makeIssuerMetrics(gauges, () => state.keys?.current().kid);
 }
 
 async function openValidator(
