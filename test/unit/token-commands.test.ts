@@ -59,6 +59,21 @@ const READABLE: Readonly<Record<string, { exec: object; env?: Record<string, str
     ),
     env: { OS_PROJECT_NAME: 'my project', OS_USERNAME: 'alice', OS_REGION_NAME: 'r1' },
   },
+  'variables that are set one after the other': {
+    exec: script(`set -e && export OS_CLOUD=lab && OS_REGION_NAME=r1 && ${PRINT}`),
+    env: { OS_CLOUD: 'lab', OS_REGION_NAME: 'r1' },
+  },
+  'variables of fish': {
+    exec: script(
+      `set -gx OS_CLOUD lab; set -x TRACE; if test -t 0; echo; end; set -x OS_REGION_NAME r1; ${PRINT}`,
+      'fish',
+    ),
+    env: { OS_CLOUD: 'lab', OS_REGION_NAME: 'r1' },
+  },
+  'a login of openstack under a condition': {
+    exec: script(`[ -n "$OS_TOKEN" ] || OS_TOKEN=$(OS_CLOUD=lab openstack token issue -f value -c id)\n${PRINT}`),
+    env: { OS_CLOUD: 'lab' },
+  },
   'variables that stay as they are': {
     exec: script(`export OS_USERNAME=$OS_USERNAME OS_CLOUD="\${OS_CLOUD}"; ${PRINT}`),
   },
@@ -102,6 +117,38 @@ const UNREADABLE: Readonly<Record<string, { exec: object; problem: RegExp }>> = 
   },
   'a variable that depends on a condition': {
     exec: script(`if test -t 0; then export OS_CLOUD=lab; else export OS_CLOUD=prod; fi; ${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that is set in one case only': {
+    exec: script(`if [ -z "$OS_CLOUD" ]; then OS_CLOUD=lab; fi; ${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that is set in a loop': {
+    exec: script(`while test -t 0; do export OS_CLOUD=lab; done; ${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that is set after a test': {
+    exec: script(`[ -z "$OS_CLOUD" ] && export OS_CLOUD=lab; ${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that is set after a test on another line': {
+    exec: script(`[[ -n $OS_CLOUD ]] ||\n  OS_CLOUD=lab\n${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that is set at the end of a list with a test': {
+    exec: script(`test "$(date)" && export OS_USERNAME=$OS_USERNAME && export OS_CLOUD=lab; ${PRINT}`),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a variable that depends on a condition in fish': {
+    exec: script(`if test -z "$OS_CLOUD"; set -gx OS_CLOUD lab; end; ${PRINT}`, 'fish'),
+    problem: /^sets OS_CLOUD under a condition$/,
+  },
+  'a list of values in fish': {
+    exec: script(`set -x OS_CLOUD lab prod; ${PRINT}`, 'fish'),
+    problem: /^computes OS_CLOUD$/,
+  },
+  'a variable that is set twice': {
+    exec: script(`export OS_CLOUD=lab; OS_CLOUD=prod; ${PRINT}`),
     problem: /^sets OS_CLOUD to different values$/,
   },
   'a cloud that an option changes': {

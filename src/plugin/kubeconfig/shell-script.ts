@@ -11,8 +11,13 @@ export interface Word {
   readonly isLiteral: boolean;
 }
 
-/** The words of one command, its assignments included. */
-export type ShellCommand = readonly Word[];
+/** One command. */
+export interface ShellCommand {
+  /** Its assignments included. */
+  readonly words: readonly Word[];
+  /** The command before `&&` or `||`, which decides whether this one runs. */
+  readonly after?: { readonly operator: '&&' | '||'; readonly command: ShellCommand } | undefined;
+}
 
 /** No exec stanza has a longer script. */
 const MAX_SCRIPT = 20_000;
@@ -25,11 +30,12 @@ class UnreadableScript extends Error {}
 
 /** Reads one script from left to right. */
 class ScriptReader {
-  readonly commands: Word[][] = [];
+  readonly commands: ShellCommand[] = [];
   readonly #text: string;
   readonly #depth: number;
   #at = 0;
   #words: Word[] = [];
+  #after: ShellCommand['after'];
   #word: { text: string; isLiteral: boolean } | undefined;
   #delimiters: string[] = [];
 
@@ -90,17 +96,24 @@ class ScriptReader {
 
   #endCommand(): void {
     this.#endWord(0);
-    if (this.#words.length > 0) this.commands.push(this.#words);
+    // A line can end after an operator.
+    if (this.#words.length === 0) return;
+    this.commands.push({ words: this.#words, after: this.#after });
     this.#words = [];
+    this.#after = undefined;
   }
 
   /** An ampersand can belong to a redirection, such as `2>&1`. */
   #separate(): void {
-    if (this.#text.charAt(this.#at) === '&' && /[<>]$/.test(this.#word?.text ?? '')) this.#add('&', 1);
-    else {
-      this.#endCommand();
-      this.#at += 1;
+    if (this.#text.charAt(this.#at) === '&' && /[<>]$/.test(this.#word?.text ?? '')) {
+      this.#add('&', 1);
+      return;
     }
+    const operator = (['&&', '||'] as const).find((each) => this.#text.startsWith(each, this.#at));
+    this.#endCommand();
+    this.#at += operator?.length ?? 1;
+    const command = this.commands.at(-1);
+    if (operator !== undefined && command !== undefined) this.#after = { operator, command };
   }
 
   #skipTo(text: string): void {
@@ -180,7 +193,7 @@ class ScriptReader {
       // Quotes have no meaning in it, but expansions do.
       const inner = new ScriptReader(`"${body.replaceAll(/\\?"/g, '\\"')}"`, this.#depth + 1);
       inner.read(false);
-      this.#words.push(...(inner.commands.pop() ?? []));
+      this.#words.push(...(inner.commands.pop()?.words ?? []));
       this.commands.push(...inner.commands);
       this.#at += body.length + (lines[length] ?? '').length + (length === 0 ? 0 : 1) + 1;
     }

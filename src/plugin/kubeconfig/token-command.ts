@@ -29,6 +29,13 @@ const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'zsh', 'ksh', 'mksh', 'fish
 /** Words before the name of a command. */
 const PREFIXES = new Set(['if', 'then', 'elif', 'else', 'while', 'until', 'do', '{', '!', 'and', 'or', 'not', 'exec']);
 
+/** Words that begin and end what runs only under a condition. */
+const BLOCK_BEGINNINGS = new Set(['if', 'while', 'until']);
+const BLOCK_ENDS = new Set(['fi', 'done', 'end']);
+
+/** Commands after which `&&` always goes on. */
+const SUCCESSFUL = new Set(['set', 'echo', 'printf', 'print', 'true', ':', 'umask']);
+
 const DECLARATIONS = new Set(['export', 'readonly', 'declare', 'typeset', 'local']);
 
 /** Commands that decide nothing about the login: they test, print or format. */
@@ -53,11 +60,27 @@ const nameOf = (command: string): string => (command.split(/[/\\]/).at(-1) ?? ''
 
 const makeLiteral = (text: string): Word => ({ text, isLiteral: true });
 
+/** The words of a command without those before its name. */
+const skipToName = (words: readonly Word[]): readonly Word[] => {
+  const start = words.findIndex(({ text }) => !PREFIXES.has(text) && !ASSIGNMENT.test(text));
+  return start === -1 ? [] : words.slice(start);
+};
+
+/** Whether a command before it can keep a command from running. */
+function canBeSkipped({ after }: ShellCommand): boolean {
+  if (after === undefined) return false;
+  const { operator, command } = after;
+  const [name] = skipToName(command.words);
+  const isSuccessful = name === undefined || SUCCESSFUL.has(name.text) || DECLARATIONS.has(name.text);
+  return operator === '||' || !isSuccessful || canBeSkipped(command);
+}
+
 /** Collects what the commands of one stanza say about the login. */
 class LoginReader {
   readonly env: Record<string, string> = {};
   pluginArguments: string[] | undefined;
   #printsToken = false;
+  #blockDepth = 0;
 
   get isAboutKeystone(): boolean {
     return this.#printsToken || this.pluginArguments !== undefined;
@@ -65,13 +88,19 @@ class LoginReader {
 
   /** @throws UnreadableCommand if it can decide about the login in a way that is not known here */
   read(command: ShellCommand): void {
-    this.#printsToken ||= command.some(({ text, isLiteral }) => !isLiteral && MENTIONS_TOKEN.test(text));
-    const words = [...command];
-    while (words[0] !== undefined && this.#isBeforeName(words[0])) words.shift();
-    const [first, ...args] = words;
+    const { words } = command;
+    this.#printsToken ||= words.some(({ text, isLiteral }) => !isLiteral && MENTIONS_TOKEN.test(text));
+    const [first, ...args] = skipToName(words);
+    const before = words.slice(0, words.length - args.length - (first === undefined ? 0 : 1));
+    this.#blockDepth += before.filter(({ text }) => BLOCK_BEGINNINGS.has(text)).length;
+    const isConditional = this.#blockDepth > 0 || canBeSkipped(command);
+    // Assignments before a name are for that command only, and it is the one that logs in.
+    for (const word of before) this.#readAssignment(word, isConditional && first === undefined);
     if (first === undefined) return;
     const name = first.isLiteral ? nameOf(first.text) : '';
-    if (DECLARATIONS.has(name)) for (const word of args) this.#readAssignment(word);
+    if (BLOCK_ENDS.has(name)) this.#blockDepth -= 1;
+    if (DECLARATIONS.has(name)) for (const word of args) this.#readAssignment(word, isConditional);
+    else if (name === 'set') this.#readSet(args, isConditional);
     else if (name === 'openstack') this.#readOpenStack(args);
     else if (isPluginCommand(first.text)) this.#readPlugin(args);
     else if (name === '.' || name === 'source' || name === 'eval') throw new UnreadableCommand('reads other files');
@@ -80,19 +109,24 @@ class LoginReader {
     }
   }
 
-  #isBeforeName(word: Word): boolean {
-    return PREFIXES.has(word.text) || this.#readAssignment(word);
+  #readAssignment({ text, isLiteral }: Word, isConditional: boolean): void {
+    const [, name = '', value = ''] = ASSIGNMENT.exec(text) ?? [];
+    if (LOGIN_VARIABLE.test(name)) this.#set(name, { text: value, isLiteral }, isConditional);
   }
 
-  #readAssignment({ text, isLiteral }: Word): boolean {
-    const [match, name = '', value = ''] = ASSIGNMENT.exec(text) ?? [];
-    if (match === undefined) return false;
-    if (LOGIN_VARIABLE.test(name)) this.#set(name, { text: value, isLiteral });
-    return true;
+  /** In fish, `set` assigns. In other shells, it has options only. */
+  #readSet(args: readonly Word[], isConditional: boolean): void {
+    const [name, value, ...others] = args.filter(({ text }) => !/^[-+]/.test(text));
+    if (name === undefined || !LOGIN_VARIABLE.test(name.text)) return;
+    if (value === undefined || others.length > 0) throw new UnreadableCommand(`computes ${name.text}`);
+    this.#set(name.text, value, isConditional);
   }
 
-  #set(name: string, { text, isLiteral }: Word): void {
+  #set(name: string, { text, isLiteral }: Word, isConditional = false): void {
     if (isLiteral) {
+      if (isConditional && this.env[name] !== text) {
+        throw new UnreadableCommand(`sets ${name} under a condition`);
+      }
       // The script may choose between them.
       if ((this.env[name] ?? text) !== text) throw new UnreadableCommand(`sets ${name} to different values`);
       this.env[name] = text;
@@ -139,9 +173,9 @@ function listCommands(words: readonly string[]): readonly ShellCommand[] | undef
     const setting = args.findIndex((word) => !ASSIGNMENT.test(word));
     const rest = setting === -1 ? [] : args.slice(setting);
     const commands = listCommands(rest);
-    return commands === undefined ? undefined : [args.slice(0, setting).map(makeLiteral), ...commands];
+    return commands === undefined ? undefined : [{ words: args.slice(0, setting).map(makeLiteral) }, ...commands];
   }
-  if (nameOf(command) === 'openstack') return [words.map(makeLiteral)];
+  if (nameOf(command) === 'openstack') return [{ words: words.map(makeLiteral) }];
   const option = args.findIndex((word) => /^-[a-z]*c$/.test(word));
   return SHELLS.has(nameOf(command)) && option !== -1 ? readShellScript(args[option + 1] ?? '') : undefined;
 }
