@@ -4,9 +4,7 @@
  * test.
  */
 import { createHash } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findNameOffsets, SCRUBBED_NAMES } from '../../scripts/package/node-binary/scrub-env-names.ts';
@@ -16,9 +14,9 @@ import { fetchPackageFile, readLockedPackage } from '../../scripts/lib/npm-packa
 import { findBunNames, findJscComparisons } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
 import { findCrashReports } from '../../scripts/package/bun-binary/silence-crash-report.ts';
 import { fetchAddon } from '../../scripts/package/keyring-addon.ts';
-import { ALL_TARGETS, executablePath, TARGETS } from '../../scripts/package/targets.ts';
+import { ALL_TARGETS, executablePath } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
-import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE, RUNTIME } from '../support/run-plugin.ts';
 
@@ -213,22 +211,3 @@ for (const target of ALL_TARGETS) {
     for (const name of SCRUBBED_NAMES) t.strictSame(findNameOffsets(program, name), [], `it does not contain ${name}`);
   });
 }
-
-const arm = TARGETS.find(({ name }) => name === 'linux-arm64');
-const emulator = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'] as const;
-const noEmulator =
-  arm === undefined
-    ? 'no such target'
-    : requireMade(arm) ||
-      skipWithout(
-        'qemu-aarch64 with libraries',
-        () => canRun('qemu-aarch64', '--version') && existsSync('/usr/aarch64-linux-gnu/lib/libstdc++.so.6'),
-      );
-
-await t.test('the executable for linux-arm64 runs on an emulated processor', { skip: noEmulator }, async (t) => {
-  if (arm === undefined) return;
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const [file, ...words] = [...emulator, resolve(executablePath(arm))];
-  t.equal(execFileSync(file, [...words, '--version'], { encoding: 'utf8', env: {} }), `${version}\n`);
-  t.match(execFileSync(file, [...words, '--help'], { encoding: 'utf8', env: {} }), 'kubectl runs it to get a token');
-});

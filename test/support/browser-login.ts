@@ -17,17 +17,23 @@ import type { Terminal, TerminalCommand } from './terminal.ts';
 export const PASTE_PROMPT = /Or paste the address/;
 
 /** Someone who runs the plugin on a terminal. */
-type TerminalUser = Pick<Fixture, 'home' | 'settings'>;
+interface TerminalUser extends Pick<Fixture, 'home' | 'settings'> {
+  /** Default: the plugin. */
+  readonly command?: readonly string[];
+}
 
 /**
  * Makes the command of a run with stdout in a file of the home. No browser is opened, unless the settings override
  * that.
  */
-export function makeTerminalCommand({ home, settings }: TerminalUser, ...args: readonly string[]): TerminalCommand {
+export function makeTerminalCommand(
+  { home, settings, command = PLUGIN_COMMAND }: TerminalUser,
+  ...args: readonly string[]
+): TerminalCommand {
   const out = join(home.path, 'stdout');
   return {
     file: '/bin/sh',
-    args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...PLUGIN_COMMAND, ...args],
+    args: ['-c', 'out=$1; shift; exec "$@" >"$out"', 'sh', out, ...command, ...args],
     env: makeEnvironment(home, { CLIENT_KEYSTONE_AUTH_SKIP_OPEN_BROWSER: 'true', ...settings }),
     cwd: home.path,
     cols: 300,

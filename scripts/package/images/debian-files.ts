@@ -3,11 +3,12 @@
  * authorities. Nothing is installed, and the packages of each processor can be unpacked on any other.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeSystem, pathExists } from '../../lib/debian-packages.ts';
 import { findDevelopmentCache, moveIntoCache } from '../../lib/development-cache.ts';
+import { downloadPackages } from '../../lib/download-packages.ts';
 
 const PACKAGES = ['ca-certificates', 'libc6', 'libgcc-s1', 'libstdc++6'];
 
@@ -24,23 +25,12 @@ export interface DebianPackage {
 
 async function unpackAll(architecture: string, folder: string): Promise<void> {
   const work = join(folder, '.apt');
-  await mkdir(join(work, 'lists/partial'), { recursive: true });
-  const options = [
-    `Dir::State::lists=${join(work, 'lists')}`,
-    `Dir::Cache=${work}`,
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=',
-    'Acquire::Languages=none',
-    `APT::Architectures::=${architecture}`,
-  ].flatMap((option) => ['-o', option]);
-  const env = { ...process.env, LC_ALL: 'C.UTF-8' };
-  await run('apt-get', [...options, 'update'], { env, cwd: work });
-  const names = PACKAGES.map((name) => (name === 'ca-certificates' ? name : `${name}:${architecture}`));
-  await run('apt-get', [...options, 'download', ...names], { env, cwd: work });
-  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
-    const [name = ''] = file.split('_');
-    await run('dpkg-deb', ['--extract', join(work, file), join(folder, name)]);
-    const { stdout } = await run('dpkg-deb', ['--field', join(work, file)]);
+  await mkdir(work);
+  const packages = PACKAGES.map((name) => (name === 'ca-certificates' ? name : `${name}:${architecture}`));
+  for (const file of await downloadPackages(work, { packages, architecture })) {
+    const [name = ''] = basename(file).split('_');
+    await run('dpkg-deb', ['--extract', file, join(folder, name)]);
+    const { stdout } = await run('dpkg-deb', ['--field', file]);
     await writeFile(join(folder, `${name}.control`), stdout);
   }
   await rm(work, { recursive: true });
