@@ -128,7 +128,13 @@ export function makeAccessReview({ version = 'v1', namespace = 'web', roles = []
   };
 }
 
-/** Makes a token in the shape of a Fernet token that Keystone does not know. It claims to be made in 1970. */
-export function makeFakeToken(): string {
-  return Buffer.concat([Buffer.from([0x80, 0, 0, 0, 0]), randomBytes(132)]).toString('base64url');
+/**
+ * Makes a token in the shape of a Fernet token that Keystone does not know.
+ *
+ * @param createdAt when it claims to be made, ms since 1970, UTC; at any time of 136 years by default
+ */
+export function makeFakeToken(createdAt?: number): string {
+  const frame = Buffer.concat([Buffer.from([0x80, 0, 0, 0, 0]), randomBytes(132)]);
+  if (createdAt !== undefined) frame.writeBigUInt64BE(BigInt(Math.floor(createdAt / 1_000)), 1);
+  return frame.toString('base64url');
 }

@@ -149,3 +149,46 @@ void t.test('the least recently used verdicts leave the cache', async (t) => {
   t.match(cache.read('c'), { kind: 'valid' });
   t.equal(cache.read('unseen'), undefined);
 });
+
+void t.test('clients take turns, so that one that sends many tokens does not keep the others waiting', async (t) => {
+  const { limiter } = makeLimiter({ concurrency: 1, maxWaitMs: 10_000, tokensPerSecond: 1_000 });
+  const running = await limiter.acquire('new', 'first');
+  const order: string[] = [];
+  const wait = (client: string): Promise<void> =>
+    limiter.acquire('new', client).then((release) => {
+      order.push(client);
+      release?.();
+    });
+  const waits = ['noisy', 'noisy', 'noisy', 'noisy', 'quiet', 'quiet', 'other'].map(wait);
+  running?.();
+  await Promise.all(waits);
+  t.strictSame(order, ['noisy', 'quiet', 'other', 'noisy', 'quiet', 'noisy', 'noisy']);
+});
+
+void t.test('a full queue has a place for another client, which the one with the most loses', async (t) => {
+  // Two tokens can wait, and the burst is used up.
+  const { limiter, clock } = makeLimiter({ concurrency: 1_000, maxQueueMs: 200, maxWaitMs: 1_000 });
+  ask(limiter, 'new', 250);
+  const outcomes: string[] = [];
+  const wait = (name: string, client: string): void => {
+    void limiter.acquire('new', client).then((release) => {
+      outcomes.push(`${name} ${release === undefined ? 'refused' : 'granted'}`);
+      release?.();
+    });
+  };
+  wait('noisy 1', 'noisy');
+  wait('noisy 2', 'noisy');
+  wait('noisy 3', 'noisy');
+  await clock.advance(0);
+  t.strictSame(outcomes, ['noisy 3 refused'], 'it cannot displace itself');
+  wait('quiet 1', 'quiet');
+  await clock.advance(0);
+  t.strictSame(outcomes.slice(1), ['noisy 2 refused'], 'the last one of the client with the most');
+  wait('quiet 2', 'quiet');
+  wait('other 1', 'other');
+  await clock.advance(0);
+  t.strictSame(outcomes.slice(2), ['quiet 2 refused', 'other 1 refused'], 'nobody has more than one');
+  await clock.advance(200);
+  t.strictSame(outcomes.slice(4), ['noisy 1 granted', 'quiet 1 granted']);
+  t.equal(limiter.queueLength, 0);
+});

@@ -34,8 +34,17 @@ export interface CheckedToken {
 }
 
 export interface CachedValidator {
-  readonly check: (token: Secret) => Promise<CheckedToken>;
+  /** @param client who asks, if clients can be told apart */
+  readonly check: (token: Secret, client?: string) => Promise<CheckedToken>;
   readonly readCacheSizes: () => CacheSizes;
+}
+
+interface Question {
+  readonly token: Secret;
+  /** Of the cache. */
+  readonly key: string;
+  readonly priority: Priority;
+  readonly client: string | undefined;
 }
 
 /** Makes a validator with caches of its own. */
@@ -47,11 +56,8 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
   const cache = new VerdictCache({ validTtlMs: cacheTtlMs, now });
   const questions = new SharedQuestions<CheckedToken>(clock, ({ result }) => result.kind !== 'unknown');
 
-  async function askKeystone(
-    { token, key, priority }: { readonly token: Secret; readonly key: string; readonly priority: Priority },
-    onSent: () => void,
-  ): Promise<CheckedToken> {
-    const release = await rateLimiter.acquire(cache.wasValid(key) ? 'known' : priority);
+  async function askKeystone({ token, key, priority, client }: Question, onSent: () => void): Promise<CheckedToken> {
+    const release = await rateLimiter.acquire(cache.wasValid(key) ? 'known' : priority, client);
     if (release === undefined) {
       return { result: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
@@ -66,13 +72,13 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
     return { result, source: 'keystone' };
   }
 
-  function readCache(token: Secret, key: string): ValidationResult | undefined {
+  function readCache({ token, key, client }: Omit<Question, 'priority'>): ValidationResult | undefined {
     const cached = cache.read(key);
     if (cached?.kind !== 'valid') return cached;
     if (cached.isRefreshDue) {
       cache.postponeRefresh(key);
       void questions
-        .ask(key, (onSent) => askKeystone({ token, key, priority: 'known' }, onSent))
+        .ask(key, (onSent) => askKeystone({ token, key, client, priority: 'known' }, onSent))
         .catch(() => undefined);
     }
     return cached.token;
@@ -80,13 +86,13 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
 
   return {
     readCacheSizes: () => cache.sizes,
-    async check(token) {
+    async check(token, client) {
       const text = token.reveal();
       const key = hash(text);
-      const cached = readCache(token, key);
+      const cached = readCache({ token, key, client });
       if (cached !== undefined) return { result: cached, source: 'cache' };
       const priority = classifyTokenShape(text, now()) === 'likely' ? 'new' : 'suspicious';
-      return questions.ask(key, (onSent) => askKeystone({ token, key, priority }, onSent));
+      return questions.ask(key, (onSent) => askKeystone({ token, key, client, priority }, onSent));
     },
   };
 }

@@ -1,8 +1,10 @@
 /**
  * Limits the requests to Keystone: how many run at a time, and how many unknown tokens are validated per second. Known
- * tokens go first, so that a flood of unknown tokens does not lock out the users.
+ * tokens go first, so that a flood of unknown tokens does not lock out the users. Where clients can be told apart, they
+ * take turns.
  */
 import type { Clock } from '../../shared/base/clock.ts';
+import { FairQueue } from './fair-queue.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** `known`: a token that was valid the last time; `suspicious`: one that looks made up. */
@@ -21,8 +23,12 @@ export interface RateLimiterSettings {
 }
 
 export interface RateLimiter {
-  /** Waits for a turn; call the returned function to end it. Resolves to undefined if the wait is too long. */
-  acquire(priority: Priority): Promise<(() => void) | undefined>;
+  /**
+   * Waits for a turn; call the returned function to end it. Resolves to undefined if the wait is too long.
+   *
+   * @param client who asks; clients take turns, and of a full queue the one that fills it loses a place to another one
+   */
+  acquire(priority: Priority, client?: string): Promise<(() => void) | undefined>;
   readonly queueLength: number;
 }
 
@@ -48,39 +54,9 @@ const PRIORITIES: readonly Priority[] = ['known', 'new', 'suspicious'];
 const MIN_CREDIT: Readonly<Record<Priority, number>> = { known: -Infinity, new: 1, suspicious: RESERVE };
 
 interface Waiter {
+  readonly client: string;
+  /** Gives the turn, or undefined to turn the token away. */
   readonly admit: (release: (() => void) | undefined) => void;
-  isGone: boolean;
-}
-
-/** One queue for each priority. */
-class WaitQueues {
-  readonly #queues: Readonly<Record<Priority, Waiter[]>> = { known: [], new: [], suspicious: [] };
-
-  /** How many wait or have given up since the last look at their queue. */
-  get length(): number {
-    return PRIORITIES.reduce((sum, priority) => sum + this.#queues[priority].length, 0);
-  }
-
-  push(priority: Priority, waiter: Waiter): void {
-    this.#queues[priority].push(waiter);
-  }
-
-  /** The length of one queue, without those in front that have given up. */
-  lengthOf(priority: Priority): number {
-    const queue = this.#queues[priority];
-    while (queue[0]?.isGone) queue.shift();
-    return queue.length;
-  }
-
-  /** The first waiter of the highest priority. */
-  findNext(): { readonly priority: Priority; readonly waiter: Waiter } | undefined {
-    for (const priority of PRIORITIES) {
-      if (this.lengthOf(priority) === 0) continue;
-      const [waiter] = this.#queues[priority];
-      if (waiter !== undefined) return { priority, waiter };
-    }
-    return undefined;
-  }
 }
 
 /** Counts the running requests, and stops counting those that are slow. */
@@ -116,7 +92,11 @@ class Slots {
 /** Makes a rate limiter. */
 export function makeRateLimiter(settings: RateLimiterSettings): RateLimiter {
   const { concurrency, tokensPerSecond, maxQueueMs, maxWaitMs, clock } = settings;
-  const queues = new WaitQueues();
+  const queues: Readonly<Record<Priority, FairQueue<Waiter>>> = {
+    known: new FairQueue(),
+    new: new FairQueue(),
+    suspicious: new FairQueue(),
+  };
   const maxUnknownQueue = Math.ceil((tokensPerSecond * maxQueueMs) / 1000);
   const bucket = new TokenBucket({ capacity: BURST, creditPerSecond: tokensPerSecond, now: clock.monotonicMs });
   const slots = new Slots(clock, serveQueues);
@@ -125,45 +105,48 @@ export function makeRateLimiter(settings: RateLimiterSettings): RateLimiter {
   function serveQueues(): void {
     bucket.refill();
     while (slots.usedCount < concurrency) {
-      const next = queues.findNext();
-      if (next === undefined) return;
-      const { priority, waiter } = next;
+      const priority = PRIORITIES.find((each) => queues[each].length > 0);
+      if (priority === undefined) return;
       if (bucket.credit < MIN_CREDIT[priority]) {
         cancelTimer?.();
         cancelTimer = clock.startTimer(bucket.msUntil(MIN_CREDIT[priority]), serveQueues);
         return;
       }
       if (priority !== 'known') bucket.spend(1);
-      waiter.isGone = true;
-      waiter.admit(slots.take());
+      queues[priority].take()?.admit(slots.take());
     }
   }
 
   function isFull(priority: Priority): boolean {
-    const length = queues.lengthOf(priority);
+    const { length } = queues[priority];
     if (priority === 'known') return length >= MAX_KNOWN_QUEUE;
     return length >= maxUnknownQueue && bucket.credit < MIN_CREDIT[priority];
   }
 
   return {
     get queueLength() {
-      return queues.length;
+      return PRIORITIES.reduce((sum, priority) => sum + queues[priority].length, 0);
     },
-    acquire(priority) {
-      if (isFull(priority)) return Promise.resolve(undefined);
+    acquire(priority, client = '') {
+      const queue = queues[priority];
+      if (isFull(priority)) {
+        const excess = queue.takeExcess(client);
+        if (excess === undefined) return Promise.resolve(undefined);
+        excess.admit(undefined);
+      }
       return new Promise((resolve) => {
         const cancelWait = clock.startTimer(maxWaitMs, () => {
-          waiter.isGone = true;
+          queue.delete(waiter);
           resolve(undefined);
         });
         const waiter: Waiter = {
-          isGone: false,
+          client,
           admit: (release) => {
             cancelWait();
             resolve(release);
           },
         };
-        queues.push(priority, waiter);
+        queue.push(waiter);
         serveQueues();
       });
     },

@@ -20,7 +20,7 @@ export interface ExchangeSettings {
   readonly issuer: string;
   readonly audiences: () => Audiences;
   /** Asks Keystone, or remembers what it said moments ago. */
-  readonly check: (token: Secret) => Promise<CheckedToken>;
+  readonly check: (token: Secret, client: string) => Promise<CheckedToken>;
   readonly namingRules: NamingRules;
   /** Whether Keystone is asked about tokens of an impossible shape too. */
   readonly allowsAnyTokenShape: boolean;
@@ -47,7 +47,8 @@ export interface ExchangeTrace {
   projectId?: string;
 }
 
-export type Exchange = (request: ExchangeRequest, trace: ExchangeTrace) => Promise<IssuedToken>;
+/** Exchanges a token for a client, of whom only the address is known. */
+export type Exchange = (request: ExchangeRequest, client: string, trace: ExchangeTrace) => Promise<IssuedToken>;
 
 /** A longer token does not fit into the header in which the plugin's user sends it. */
 const MAX_TOKEN_LENGTH = 16_384;
@@ -84,7 +85,7 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
     return audience;
   }
 
-  async function validate(token: Secret): Promise<ValidToken> {
+  async function validate(token: Secret, client: string): Promise<ValidToken> {
     const text = token.reveal();
     if (hasIssuerClaim(issuer, text)) {
       throw new OAuthError('invalid_grant', 'a token of this issuer cannot be exchanged', { cause: 'own-token' });
@@ -92,7 +93,7 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
     if (!allowsAnyTokenShape && classifyTokenShape(text, now()) === 'impossible') {
       throw makeRefusal('unrecognized', 'the subject token is not a Keystone token');
     }
-    const checked = await check(token);
+    const checked = await check(token, client);
     const { result } = checked;
     if (result.kind === 'unknown') throw describeShortage(checked);
     if (result.kind === 'refused') throw makeRefusal(result.cause, result.reason);
@@ -106,9 +107,9 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
     return result.userInfo;
   }
 
-  return async ({ subjectToken, audience: audienceName }, trace) => {
+  return async ({ subjectToken, audience: audienceName }, client, trace) => {
     const audience = findAudience(audienceName, trace);
-    const valid = await validate(subjectToken);
+    const valid = await validate(subjectToken, client);
     const { owner } = valid;
     trace.uid = owner.user.id;
     trace.projectId = owner.project.id;

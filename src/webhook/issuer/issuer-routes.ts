@@ -10,6 +10,7 @@ import { makeMonitoring } from '../server/monitoring.ts';
 import type { MonitoringSettings } from '../server/monitoring.ts';
 import { checkContentLength, makeAnswerRequest, readPath } from '../server/request.ts';
 import type { AnswerRequest, RequestHead } from '../server/request.ts';
+import { findNetwork } from './client-network.ts';
 import type { Exchange, ExchangeTrace, IssuedToken } from './exchange.ts';
 import { checkFormType, MAX_FORM_BYTES, readExchangeRequest } from './exchange-request.ts';
 import type { IssuerMetrics } from './issuer-metrics.ts';
@@ -102,7 +103,7 @@ export function makeIssuerRoutes(settings: IssuerRouteSettings): AnswerRequest {
     const startedAt = performance.now();
     const trace: ExchangeTrace = {};
     try {
-      const issued = await exchange(readExchangeRequest(body), trace);
+      const issued = await exchange(readExchangeRequest(body), findNetwork(head.socket.remoteAddress), trace);
       metrics.recordExchange(issued.claims.aud, 'issued', (performance.now() - startedAt) / 1_000);
       return answerToken(issued, head);
     } catch (error) {
