@@ -49,7 +49,7 @@ testWithKubectl(
     t.match(await fixture.kubectl(GET_PODS_ARGS), { status: 0, stdout: POD_LINE, stderr: '' });
     expireTokens(fixture.home.cache);
     const before = fixture.countLogins();
-    const count = pickSize(100, 25);
+    const count = pickSize(100, 12);
     const runs = await Promise.all(Array.from({ length: count }, () => fixture.kubectl(GET_PODS_ARGS)));
     const failed = runs.filter(({ status, stdout }) => status !== 0 || !POD_LINE.test(stdout));
     t.strictSame(failed, [], `${count} parallel kubectl commands, expired token: ${failed.length} failed`);

@@ -49,7 +49,7 @@ function listProblems(runs: readonly RunResult[]): string[] {
 
 testWithKeystone('parallel runs cause one login', async (t, environment) => {
   const { tenancy, pki } = environment;
-  const size = pickSize(200, 60);
+  const size = pickSize(200, 30);
   const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
   t.teardown(() => proxy.close());
   const home = setUpHome(t);
@@ -96,7 +96,7 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 
 testWithKeystone('parallel runs with a token exchange cause one login and one exchange', async (t, environment) => {
   const { tenancy, pki } = environment;
-  const size = pickSize(200, 30);
+  const size = pickSize(200, 15);
   const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
   t.teardown(() => proxy.close());
   const issuer = await startStandInExchange(t, { keystone: environment.http.url });
@@ -119,7 +119,7 @@ const notLinux = process.platform !== 'linux' && 'only Linux shows the open file
 
 await t.test('if the run with the lock is killed, another run logs in', { skip: notLinux }, async (t) => {
   const rounds = pickSize(20, 2);
-  const count = pickSize(50, 15);
+  const count = pickSize(50, 8);
   const standIn = await startKeystoneForTest(t);
   const problems: string[] = [];
   for (let round = 1; round <= rounds; round += 1) {
