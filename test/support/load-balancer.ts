@@ -2,7 +2,7 @@
  * A stand-in for a load balancer, or for a Service of Kubernetes: it passes TCP connections on to replicas in turn, and
  * opens no further ones to a replica whose /readyz fails.
  */
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import { makeForwarder } from './forwarder.ts';
 import type { Owner } from './webhook-client.ts';
 import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
@@ -15,9 +15,9 @@ export interface LoadBalancer {
 
 const CHECK_MS = 100;
 
-function checkReadiness(port: number): Promise<boolean> {
+function checkReadiness(port: number, agent: Agent): Promise<boolean> {
   return new Promise((resolve) => {
-    request({ host: '127.0.0.1', port, path: '/readyz', agent: false, rejectUnauthorized: false }, (response) => {
+    request({ host: '127.0.0.1', port, path: '/readyz', agent }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
     })
@@ -31,11 +31,13 @@ function checkReadiness(port: number): Promise<boolean> {
 /** Starts a load balancer on 127.0.0.1 for the replicas on these ports. It is stopped after the test. */
 export async function startLoadBalancer(t: Owner, ports: readonly number[]): Promise<LoadBalancer> {
   const readyPorts = new Set<number>();
+  // A new connection for each check would take more processor time than the tests.
+  const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
   let isStopped = false;
   let turn = 0;
 
   async function check(port: number): Promise<void> {
-    if (await checkReadiness(port)) readyPorts.add(port);
+    if (await checkReadiness(port, agent)) readyPorts.add(port);
     else readyPorts.delete(port);
     if (!isStopped) setTimeout(() => void check(port), CHECK_MS);
   }
@@ -50,6 +52,7 @@ export async function startLoadBalancer(t: Owner, ports: readonly number[]): Pro
   const ownPort = await listenOnLoopback(server);
   t.teardown(() => {
     isStopped = true;
+    agent.destroy();
     server.close();
     for (const socket of sockets) socket.destroy();
   });

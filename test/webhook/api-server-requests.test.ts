@@ -26,8 +26,8 @@ import { startWebhookProcess } from '../support/webhook-process.ts';
 const WEB = '/api/v1/namespaces/web';
 const CLIENTS = 8;
 
-/** The pause of each client between two requests, which leaves the processor to the replica that starts. */
-const PAUSE_MS = 20;
+/** The pause of each client between two requests, which leaves the processors to the replica that starts. */
+const PAUSE_MS = 100;
 
 const POLICY = JSON.stringify([
   {
