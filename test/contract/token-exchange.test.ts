@@ -157,6 +157,39 @@ await t.test('wrong settings are named, and nothing is sent', async (t) => {
   t.same([alice.countRequests(), issuer.requests.length], [0, 0]);
 });
 
+await t.test(
+  'a key of clouds.yaml that sets no exchange is an error, and never means the Keystone token',
+  async (t) => {
+    const { alice, keystone, issuer } = await setUpExchange(t);
+    const settings = makeLoginSettings(`${keystone.url}/v3`);
+    const auth = Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [name.slice(3).toLowerCase(), value]),
+    );
+    const keys = { token_exchange_url: issuer.url, token_exchange_audience: 'prod' };
+    const clouds: readonly (readonly [cloud: object, key: string])[] = [
+      [{ auth: { ...auth, ...keys } }, 'auth.token_exchange_url'],
+      [{ auth: { ...auth, 'token-exchange-url': issuer.url } }, 'auth.token_exchange_url'],
+      [{ auth, token_exchange: { url: issuer.url, audience: 'prod' } }, 'token_exchange'],
+      [{ auth, os_token_exchange_url: issuer.url, os_token_exchange_audience: 'prod' }, 'os_token_exchange_url'],
+      [{ auth, tokenExchangeUrl: issuer.url, tokenExchangeAudience: 'prod' }, 'tokenExchangeUrl'],
+      [{ auth, ...keys, token_exchange_ca_cert: '/ca.pem' }, 'token_exchange_ca_cert'],
+      [
+        { auth, region_name: 'r', regions: [{ name: 'r', values: { token_exchange_uri: issuer.url } }] },
+        '_exchange_uri',
+      ],
+    ];
+    for (const [cloud, key] of clouds) {
+      alice.writeFile('.config/openstack/clouds.yaml', { clouds: { prod: cloud } });
+      const says = [
+        `${key} of `,
+        'write token_exchange_url, token_exchange_audience and token_exchange_cacert next to auth',
+      ];
+      checkFailure(t, await alice.withOnly({ OS_CLOUD: 'prod' }).run(), EXIT_STATUS.config, { says });
+    }
+    t.same([alice.countRequests(), issuer.requests.length], [0, 0]);
+  },
+);
+
 await t.test('a clouds.yaml in the current folder cannot set an exchange, whatever else it sets', async (t) => {
   const { alice, keystone, issuer } = await setUpExchange(t);
   const plain = alice.with({ OS_TOKEN_EXCHANGE_URL: undefined, OS_TOKEN_EXCHANGE_AUDIENCE: undefined });

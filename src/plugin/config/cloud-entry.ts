@@ -5,6 +5,7 @@ import { makeLayer, parseSetting } from '../../shared/options/layer.ts';
 import type { Setting } from '../../shared/options/layer.ts';
 import type { Layer, Option } from './option.ts';
 import { mappingAt, textFrom } from './yaml-mapping.ts';
+import { rejectUnreadExchangeKeys } from './exchange-keys.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth, isInCloudsYaml } from './option.ts';
 import type { YamlMapping } from '../../shared/options/yaml.ts';
@@ -81,12 +82,10 @@ function expandRegion(text: string, origin: string, region: Selector | undefined
  * @param region replaces the placeholder in a URL
  * @throws ConfigError with the name of the key when its value is not valid for its option
  */
-export function makeCloudLayer(
-  { mapping, location, consentHint }: CloudEntry,
-  options: readonly Option[],
-  region?: Selector,
-): Layer {
+export function makeCloudLayer(entry: CloudEntry, options: readonly Option[], region?: Selector): Layer {
+  const { mapping, location, consentHint } = entry;
   const auth = unifyKeys(mappingAt(mapping, 'auth', location), `auth of ${location}`);
+  rejectUnreadExchangeKeys(entry, auth);
   const places = [
     { prefix: '', values: mapping },
     { prefix: 'auth.', values: auth },
