@@ -22,6 +22,7 @@ import { readClaims } from '../support/stand-in-exchange.ts';
 import { pickSize } from '../support/stress.ts';
 import { startSwitchedForwarder } from '../support/switched-forwarder.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { WITHOUT_WEBHOOK } from '../support/without-webhook.ts';
 import { startServerProcess } from '../support/webhook-process.ts';
 
 /** The oldest minor version with this form of the configuration file. */
@@ -33,17 +34,6 @@ const HOUR_MS = 3_600_000;
 const ROTATION_MS = 40_000;
 /** The API server asks for the keys of an unknown key ID only when the keys that it knows have expired. */
 const ISSUER_ARGS = ['--keystone-timeout', '4', '--jwks-max-age', '10'];
-const NO_WEBHOOK = {
-  'authorization-mode': 'RBAC',
-  'authentication-token-webhook-config-file': undefined,
-  'authentication-token-webhook-version': undefined,
-  'authentication-token-webhook-cache-ttl': undefined,
-  'authorization-webhook-config-file': undefined,
-  'authorization-webhook-version': undefined,
-  'authorization-webhook-cache-authorized-ttl': undefined,
-  'authorization-webhook-cache-unauthorized-ttl': undefined,
-};
-
 function makeAuthenticationConfiguration(url: string, ca: string): object {
   return {
     apiVersion: 'apiserver.config.k8s.io/v1',
@@ -144,7 +134,7 @@ await testOnEachKubernetes(
       webhookPort: 1,
       cacheSeconds: 1,
       flags: {
-        ...NO_WEBHOOK,
+        ...WITHOUT_WEBHOOK,
         'authentication-config': configuration,
         'audit-policy-file': auditPolicy,
         'audit-log-path': auditLog,

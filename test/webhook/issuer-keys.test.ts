@@ -5,52 +5,18 @@ import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { ISSUER_URL, listSecretArgs, makeForm, postForm } from '../support/issuer-settings.ts';
+import { CHECK_MS, checkKeys, findSigningKid, listKids } from '../support/issuer-keys.ts';
+import { ISSUER_URL, listSecretArgs } from '../support/issuer-settings.ts';
 import { makeKeyFile, runIssuerCommand, startIssuer } from '../support/issuer.ts';
-import type { TestIssuer } from '../support/issuer.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { makeTestFolder, WebhookEnded } from '../support/webhook-settings.ts';
 import { runWebhookCommand } from '../support/webhook.ts';
 
-const CHECK_MS = 30_000;
 const MAX_AGE_MS = 300_000;
 
-/** How far time goes on at once: ten times the pause between two reads of the keys. */
-const STEP_MS = 300_000;
-
 const HOUR_MS = 3_600_000;
-const PREFIX = new URL(ISSUER_URL).pathname;
-
-async function listKids(issuer: TestIssuer): Promise<readonly string[]> {
-  const { body } = await issuer.sendRequest({ path: `${PREFIX}/jwks` });
-  return (body as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
-}
-
-/** The key ID of a new token. */
-async function findSigningKid(issuer: TestIssuer, token: string): Promise<string> {
-  const { body } = await postForm(issuer, makeForm(token));
-  const [header = ''] = (body as { access_token: string }).access_token.split('.');
-  return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }).kid;
-}
-
-/** Lets time pass until the issuer has read its keys once more. */
-async function checkKeys(issuer: TestIssuer, ms = STEP_MS): Promise<void> {
-  const countReads = async (): Promise<number> => {
-    const { body } = await issuer.sendRequest({ path: '/metrics' });
-    const counts = [...String(body).matchAll(/signing_key_reads_total\{result="\w+"\} (\d+)/g)];
-    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
-  };
-  const before = await countReads();
-  await issuer.clock.advance(ms);
-  // The next read may be due a little later: its timer starts when the one before has ended.
-  await waitUntil('the keys are read', async () => {
-    if ((await countReads()) > before) return true;
-    await issuer.clock.advance(CHECK_MS / 10);
-    return false;
-  });
-}
 
 async function failToStart(t: Test, keyFile: string): Promise<WebhookEnded> {
   try {
@@ -98,7 +64,9 @@ void t.test('another algorithm takes over without an interruption', async (t) =>
   const [first, second] = await listKids(issuer);
   t.equal(await findSigningKid(issuer, issueToken(keystone)), first);
   t.ok(second);
-  const { body } = await issuer.sendRequest({ path: `${PREFIX}/.well-known/openid-configuration` });
+  const { body } = await issuer.sendRequest({
+    path: `${new URL(ISSUER_URL).pathname}/.well-known/openid-configuration`,
+  });
   t.match(body, { id_token_signing_alg_values_supported: ['ES256', 'RS256'] });
 });
 
@@ -259,7 +227,10 @@ void t.test('a Secret that is missing, empty or out of reach is a failure, and n
   t.match(await run('rotate', '--create'), { status: 0 });
   t.match(await run('rotate', '--create'), { status: 3, stderr: /exists already/ });
   cluster.failWith(403);
-  t.match(await run('keys'), { status: 1, stderr: /the API server answered 403; check .*right to get and update/ });
+  t.match(await run('keys'), {
+    status: 1,
+    stderr: /the API server answered 403; give the issuer the rights to get and update this Secret/,
+  });
   cluster.failWith(undefined);
   const secret = cluster.secrets.get('keystone/signing-keys');
   if (secret === undefined) throw new Error('there is no Secret');

@@ -1,7 +1,7 @@
 /** Signing keys in a Secret of the cluster. The API server orders the changes of replicas by the version of the object. */
 import { ConfigError, PluginError } from '../../shared/base/errors.ts';
 import { ClusterError } from '../sources/cluster-error.ts';
-import type { ClusterSecrets, SecretName } from '../sources/cluster.ts';
+import type { ClusterSecrets, SecretContent, SecretName } from '../sources/cluster.ts';
 import { UntrackedSecret } from '../review/untracked-secret.ts';
 import { parseKeyDocument, renderKeyDocument } from './key-document.ts';
 import type { KeyStore } from './key-store.ts';
@@ -20,26 +20,43 @@ interface SecretKeyStoreSettings {
 
 interface StoredKeys {
   readonly keys: readonly SigningKey[];
-  readonly resourceVersion: string;
+  readonly replace: SecretContent['replace'];
 }
+
+/** What to do about an answer of the API server, by its status. */
+type Hints = Readonly<Record<number, string>>;
 
 /** Makes the store of a Secret. */
 export function openSecretKeyStore({ secret, cluster }: SecretKeyStoreSettings): KeyStore {
-  const place = `Secret ${secret.namespace}/${secret.name}`;
+  const { namespace } = secret;
+  const place = `Secret ${namespace}/${secret.name}`;
+  const login = 'check the credentials for the API server in --kubeconfig (KEYSTONE_KUBECONFIG_FILE)';
+  const useHints: Hints = {
+    401: login,
+    403: 'give the issuer the rights to get and update this Secret, as the chart does',
+    404: 'somebody has deleted the Secret; restore it from a backup',
+    422: 'the Secret must not be immutable',
+  };
+  const createHints: Hints = {
+    401: login,
+    403: `use a kubeconfig with the right to create Secrets in the namespace ${namespace}`,
+    404: `create the namespace ${namespace} first`,
+  };
 
-  async function attempt<T>(request: () => Promise<T>): Promise<T> {
+  async function attempt<T>(hints: Hints, request: () => Promise<T>): Promise<T> {
     try {
       return await request();
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error;
-      throw new PluginError('unreachable', `the signing keys in the ${place} cannot be used: ${error.message}`, {
-        hint: 'check the connection to the API server, and that the issuer has the right to get and update the Secret',
+      const { status, message } = error;
+      throw new PluginError('unreachable', `the signing keys in the ${place} cannot be used: ${message}`, {
+        hint: (status === undefined ? undefined : hints[status]) ?? 'check the API server and the connection to it',
       });
     }
   }
 
   async function read(): Promise<StoredKeys> {
-    const found = await attempt(() => cluster.readSecret(secret));
+    const found = await attempt(useHints, () => cluster.readSecret(secret));
     if (found === undefined) {
       throw new ConfigError(`the ${place} with the signing keys does not exist`, {
         hint: 'restore it from a backup, or make the first key with "issuer rotate --create"',
@@ -49,10 +66,7 @@ export function openSecretKeyStore({ secret, cluster }: SecretKeyStoreSettings):
     if (text === undefined) {
       throw new ConfigError(`the ${place} has no key "${KEY}"`, { hint: 'restore the signing keys from a backup' });
     }
-    return {
-      keys: await parseKeyDocument(new UntrackedSecret(text), `the ${place}`),
-      resourceVersion: found.resourceVersion,
-    };
+    return { keys: await parseKeyDocument(new UntrackedSecret(text), `the ${place}`), replace: found.replace };
   }
 
   return {
@@ -60,16 +74,16 @@ export function openSecretKeyStore({ secret, cluster }: SecretKeyStoreSettings):
     read: async () => (await read()).keys,
     async update(change) {
       for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts += 1) {
-        const { keys, resourceVersion } = await read();
+        const { keys, replace } = await read();
         const next = await change(keys);
         if (next === undefined) return keys;
         const data = { [KEY]: renderKeyDocument(next) };
-        if (await attempt(() => cluster.replaceSecret(secret, data, resourceVersion))) return next;
+        if (await attempt(useHints, () => replace(data))) return next;
       }
       throw new PluginError('unreachable', `the ${place} changes too often`);
     },
     async create(keys) {
-      const isNew = await attempt(() => cluster.createSecret(secret, { [KEY]: renderKeyDocument(keys) }));
+      const isNew = await attempt(createHints, () => cluster.createSecret(secret, { [KEY]: renderKeyDocument(keys) }));
       if (!isNew) throw new ConfigError(`the ${place} exists already`, { hint: 'leave out --create' });
     },
   };

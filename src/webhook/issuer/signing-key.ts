@@ -1,5 +1,5 @@
 /** The keys that sign tokens. A private key never leaves this file except as text for the key store. */
-import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { JsonObject } from '../../shared/base/json.ts';
@@ -54,6 +54,13 @@ export async function makeSigningKey(algorithm: SigningAlgorithm, times: KeyTime
   return key;
 }
 
+const PROBE = Buffer.from('probe');
+
+/** Whether the two halves belong together. The library does not check that, and nobody could verify a token. */
+function matchesItsPublicKey(privateKey: KeyObject): boolean {
+  return verify('sha256', PROBE, createPublicKey(privateKey), sign('sha256', PROBE, privateKey));
+}
+
 /**
  * Reads a private key that a key store contains.
  *
@@ -63,6 +70,7 @@ export async function readSigningKey(privateJwk: JsonObject, times: KeyTimes): P
   let privateKey: KeyObject;
   try {
     privateKey = createPrivateKey({ key: { ...privateJwk }, format: 'jwk' });
+    if (!matchesItsPublicKey(privateKey)) return undefined;
   } catch {
     // The message of the library may quote the key.
     return undefined;

@@ -77,11 +77,15 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
 
   function accept(next: readonly SigningKey[]): void {
     const known = new Set(keys.map(({ kid }) => kid));
+    const withdrawn = listPublishedKeys(keys, now()).filter(({ kid }) => next.every((key) => key.kid !== kid));
     keys = sortKeys(next);
     readAt = clock.monotonicMs();
     for (const { kid, signsFrom } of keys) {
       if (!known.has(kid))
         log.info({ kid, signsFrom: new Date(signsFrom).toISOString() }, 'a new signing key is published');
+    }
+    for (const { kid } of withdrawn) {
+      log.warn({ kid, store: store.place }, 'a signing key was withdrawn before its time: its tokens will be refused');
     }
     if (hasFailed) log.info({ store: store.place }, 'the signing keys can be read again');
     hasFailed = false;
@@ -105,17 +109,21 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
     log.info({ kid: madeKid, store: store.place }, 'a signing key was made');
   }
 
+  function reportFailure(error: unknown): void {
+    hasFailed = true;
+    onRead('failed');
+    log.error(
+      { store: store.place, reason: describeFailure(error) },
+      'the signing keys cannot be read or rotated; the last known ones stay in use',
+    );
+  }
+
   async function check(): Promise<void> {
     try {
       accept(await store.read());
       await rotateIfDue();
     } catch (error) {
-      hasFailed = true;
-      onRead('failed');
-      log.error(
-        { store: store.place, reason: describeFailure(error) },
-        'the signing keys cannot be read or rotated; the last known ones stay in use',
-      );
+      reportFailure(error);
     }
   }
 
@@ -132,7 +140,8 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
     return key;
   };
   onRead('ok');
-  await rotateIfDue();
+  // Keys that can be read are good enough to serve.
+  await rotateIfDue().catch(reportFailure);
   checkLater();
   const readAge = (): number => clock.monotonicMs() - readAt;
   return {

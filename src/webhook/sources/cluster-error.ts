@@ -1,2 +1,10 @@
 /** A request to the cluster failed; the message quotes nothing. */
-export class ClusterError extends Error {}
+export class ClusterError extends Error {
+  /** The status of the answer; undefined if there was none. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
+}

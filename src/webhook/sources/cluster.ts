@@ -30,8 +30,8 @@ export type SecretName = ConfigMapName;
 /** A Secret that was read. */
 export interface SecretContent {
   readonly data: ReadonlyMap<string, string>;
-  /** With it, a change fails if somebody else has changed the Secret since. */
-  readonly resourceVersion: string;
+  /** Replaces these keys and leaves the rest of the Secret as it is; false if somebody else has changed it since. */
+  readonly replace: (data: SecretData) => Promise<boolean>;
 }
 
 type SecretData = Readonly<Record<string, Secret>>;
@@ -68,8 +68,6 @@ export interface Cluster {
 export interface ClusterSecrets {
   /** Reads a Secret; undefined if it does not exist. */
   readSecret(secret: SecretName): Promise<SecretContent | undefined>;
-  /** Replaces the content of a Secret; false if somebody else has changed it since that version. */
-  replaceSecret(secret: SecretName, data: SecretData, resourceVersion: string): Promise<boolean>;
   /** Creates a Secret; false if it exists already. */
   createSecret(secret: SecretName, data: SecretData): Promise<boolean>;
 }
@@ -130,7 +128,7 @@ function makeSend(client: Client, clock: Clock): Send {
       return await sendInTime(clock, (signal) => request(makeAbortable(client, signal)));
     } catch (error) {
       if (expectedStatus !== undefined && getStatus(error) === expectedStatus) return undefined;
-      throw new ClusterError(explainError(error));
+      throw new ClusterError(explainError(error), getStatus(error));
     }
   };
 }
@@ -264,14 +262,19 @@ function makeSecretMethods(core: kubernetes.CoreV1Api, { V1Secret }: Client, sen
     async readSecret({ namespace, name }) {
       const secret = await send((options) => core.readNamespacedSecret({ namespace, name }, options), 404);
       if (secret === undefined) return undefined;
-      return { data: decode(secret.data ?? {}), resourceVersion: secret.metadata?.resourceVersion ?? '' };
-    },
-    async replaceSecret({ namespace, name }, data, resourceVersion) {
-      const metadata = { namespace, name, resourceVersion, labels: MANAGED_BY };
-      const body = Object.assign(new V1Secret(), { metadata, type: 'Opaque', data: encode(data) });
-      return (
-        (await send((options) => core.replaceNamespacedSecret({ namespace, name, body }, options), 409)) !== undefined
-      );
+      const { data = {} } = secret;
+      return {
+        data: decode(data),
+        async replace(changes) {
+          // Without the list of who has set which field, the API server keeps its own.
+          delete secret.metadata?.managedFields;
+          secret.data = { ...data, ...encode(changes) };
+          return (
+            (await send((options) => core.replaceNamespacedSecret({ namespace, name, body: secret }, options), 409)) !==
+            undefined
+          );
+        },
+      };
     },
     async createSecret({ namespace, name }, data) {
       const metadata = { namespace, name, labels: MANAGED_BY };

@@ -1,0 +1,42 @@
+/** What an issuer publishes and signs with, and how time passes until it reads its keys again. */
+import { ISSUER_URL, makeForm, postForm } from './issuer-settings.ts';
+import type { TestIssuer } from './issuer.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** How often an issuer reads its keys. */
+export const CHECK_MS = 30_000;
+
+/** How far time goes on at once: ten times the pause between two reads of the keys. */
+const STEP_MS = 300_000;
+
+/** Lists the IDs of the keys that an issuer publishes. */
+export async function listKids(issuer: TestIssuer): Promise<readonly string[]> {
+  const { body } = await issuer.sendRequest({ path: `${new URL(ISSUER_URL).pathname}/jwks` });
+  return (body as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
+}
+
+/** The key ID of a new token. */
+export async function findSigningKid(issuer: TestIssuer, token: string): Promise<string> {
+  const { body } = await postForm(issuer, makeForm(token));
+  const [header = ''] = (body as { access_token: string }).access_token.split('.');
+  return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }).kid;
+}
+
+/** Counts how often an issuer has read its keys, or tried to. */
+export async function countReads(issuer: TestIssuer): Promise<number> {
+  const { body } = await issuer.sendRequest({ path: '/metrics' });
+  const counts = [...String(body).matchAll(/signing_key_reads_total\{result="\w+"\} (\d+)/g)];
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Lets time pass until an issuer has read its keys once more. */
+export async function checkKeys(issuer: TestIssuer, ms = STEP_MS): Promise<void> {
+  const before = await countReads(issuer);
+  await issuer.clock.advance(ms);
+  // The next read may be due a little later: its timer starts when the one before has ended.
+  await waitUntil('the keys are read', async () => {
+    if ((await countReads(issuer)) > before) return true;
+    await issuer.clock.advance(CHECK_MS / 10);
+    return false;
+  });
+}
