@@ -69,7 +69,9 @@ testWithKeystone('status, explain, whoami and token tell the two tokens apart', 
     (await alice.run('token', '--exchanged', '--header', 'authorization')).stdout,
     `Authorization: Bearer ${jwt}\n`,
   );
-  checkFailure(t, await without(alice).run('token', '--exchanged'), 2, { says: ['OS_TOKEN_EXCHANGE_URL'] });
+  checkFailure(t, await without(alice).run('token', '--exchanged'), 2, {
+    says: ['with --context', 'OS_TOKEN_EXCHANGE_URL'],
+  });
 
   const explanation = parse(await alice.run('explain', '-o', 'json'));
   t.match(explanation.exchange, {
@@ -125,6 +127,8 @@ testWithKeystone('logout revokes the Keystone token and forgets the JWTs of all 
 testWithKeystone('kubeconfig add writes an exchange, for one cluster at a time', async (t, environment) => {
   const { alice, issuer } = await setUpExchange(t, environment);
   const path = join(alice.home.path, 'kubeconfig');
+  const preview = await alice.run('kubeconfig', 'add', `--kubeconfig=${path}`, '--server=https://c.test', '--dry-run');
+  t.match(preview.stdout, '--token-exchange-audience=prod', 'the audience is no secret, and worth a look');
   const added = await alice.run(
     'kubeconfig',
     'add',

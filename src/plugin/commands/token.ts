@@ -28,7 +28,7 @@ async function exchange({ runContext }: Invocation): Promise<TokenRecord> {
   const login = await openLoginContext(runContext);
   if (login.exchange !== undefined) return getExchangedToken(login, login.exchange);
   throw new UsageError('--exchanged needs a token exchange, which is not set', {
-    hint: 'set OS_TOKEN_EXCHANGE_URL and OS_TOKEN_EXCHANGE_AUDIENCE',
+    hint: 'name the context of the cluster with --context, or set OS_TOKEN_EXCHANGE_URL and OS_TOKEN_EXCHANGE_AUDIENCE',
   });
 }
 

@@ -31,7 +31,7 @@ const HARMLESS_KEYS = new Set([
 
 /** Names of flags that take a secret. */
 const SECRET_FLAG = /^--?[\w-]*(?:passw|secret|token|passcode|key|code|otp|jwt|credential)[\w-]*$/i;
-const HARMLESS_FLAG = /-(?:id|name|file|type|kind|endpoint|method|url)$/i;
+const HARMLESS_FLAG = /-(?:id|name|file|type|kind|endpoint|method|url|audience|cacert)$/i;
 
 /** No option has a longer name. The patterns take long to see that a long text does not match. */
 const MAX_FLAG = 100;
