@@ -61,8 +61,9 @@ testWithKeystone('status, explain, whoami and token tell the two tokens apart', 
   t.match(before.stdout, /^Cached JWT +none$/m);
   t.equal(issuer.requests.length, 0, 'explain sends nothing');
 
-  const { token: jwt } = checkSuccess(t, await alice.run());
   const keystoneToken = (await alice.run('token')).stdout.trim();
+  t.match((await alice.run('status')).stdout, 'the next command exchanges it for prod');
+  const { token: jwt } = checkSuccess(t, await alice.run());
   t.equal((await validateToken(environment.http, keystoneToken))?.user.name, 'alice', 'token prints that of Keystone');
   t.equal((await alice.run('token', '--exchanged')).stdout.trim(), jwt);
   t.equal(

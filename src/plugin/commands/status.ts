@@ -75,9 +75,10 @@ function describeCurrentLogin(report: StatusReport): string {
     return `The current settings cannot be used: ${configError?.message ?? 'the reason is unknown'}`;
   const { config, method, exchange } = currentLogin.login;
   if (isLoggedIn(report)) {
-    return exchange === undefined
-      ? '* marks the token that the current settings use.'
-      : `* marks the tokens that the current settings use; the cluster gets the one for ${exchange.audience}.`;
+    if (exchange === undefined) return '* marks the token that the current settings use.';
+    return report.identities.some(({ key }) => key === currentLogin.exchangeKey)
+      ? `* marks the tokens that the current settings use; the cluster gets the one for ${exchange.audience}.`
+      : `* marks the token that the current settings use; the next command exchanges it for ${exchange.audience}.`;
   }
   const missing = findMissingOptions(config, method).map(describeSources);
   const lack = missing.length === 0 ? '' : `, and lack ${missing.join(', ')}`;

@@ -64,7 +64,17 @@ function formatRoughly(ms: number): string {
   return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
-function explainRefusal({ code, message, hint, requestId, refusedAt, nextAt }: Refusal, now: number): PluginError {
+/** What can be refused, in messages: as such, and what is sent for it. */
+interface RefusedRequest {
+  readonly name: string;
+  readonly proof: string;
+}
+
+const LOGIN: RefusedRequest = { name: 'login', proof: 'credential' };
+const EXCHANGE: RefusedRequest = { name: 'token exchange', proof: 'Keystone token' };
+
+function explainRefusal(refusal: Refusal, now: number, { name, proof }: RefusedRequest): PluginError {
+  const { code, message, hint, requestId, refusedAt, nextAt } = refusal;
   const ago = `${formatRoughly(now - refusedAt)} ago`;
   const remedy = hint === undefined ? '' : `${hint}; `;
   if (code === 'cancelled') {
@@ -73,8 +83,8 @@ function explainRefusal({ code, message, hint, requestId, refusedAt, nextAt }: R
   const next =
     nextAt === undefined
       ? 'the next command tries again'
-      : `another credential is tried immediately, the same one in ${formatRoughly(nextAt - now)} or with --force-refresh`;
-  return new AuthRejected('refused-before', `this login was refused ${ago}, and is not tried again yet: ${message}`, {
+      : `another ${proof} is tried immediately, the same one in ${formatRoughly(nextAt - now)} or with --force-refresh`;
+  return new AuthRejected('refused-before', `this ${name} was refused ${ago}, and is not tried again yet: ${message}`, {
     hint: `${remedy}${next}`,
     requestId,
   });
@@ -93,7 +103,7 @@ export function rejectRefusedLogin(login: LoginContext, config: ResolvedConfig):
   const sent = parts === undefined ? [] : [...parts.first, ...parts.withFactors];
   const now = login.host.now();
   const refusal = login.cache.findRefusal(login.cacheKey, sent);
-  if (refusal !== undefined) throw explainRefusal(refusal, now);
+  if (refusal !== undefined) throw explainRefusal(refusal, now, LOGIN);
 }
 
 function toFailure({ code, message, hint, requestId }: PluginError): LoginFailure {
@@ -159,7 +169,7 @@ export function rejectRefusedExchange({ cache, config, host }: LoginContext, key
   if (config.isOn('force-refresh')) return;
   const refusal = cache.findRefusal(key, [describeSubjectToken(token)]);
   if (refusal === undefined) return;
-  const { code, message, hint, requestId } = explainRefusal(refusal, host.now());
+  const { code, message, hint, requestId } = explainRefusal(refusal, host.now(), EXCHANGE);
   throw new (refusal.code === 'credential-unknown' ? SubjectTokenRejected : AuthRejected)(code, message, {
     hint,
     requestId,
