@@ -35,6 +35,7 @@ const SAME_IN_BUNDLES: Readonly<Record<string, string>> = {
   'test/e2e/oldest-kubectl.test.ts': 'what kubectl 1.20 does with a stanza; kubectl.test.ts starts the executable',
   'test/e2e/recording.test.ts': 'the picture in the README',
   'test/e2e/release.test.ts': 'the script that makes a release, with files in place of executables',
+  'test/e2e/token-exchange-authorization.test.ts': 'what the cluster allows; kubectl.test.ts starts the executable',
   'test/e2e/token-exchange.test.ts': 'what the issuer and the cluster get; kubectl.test.ts starts the executable',
   'test/e2e/worked-examples.test.ts': 'a copy of the project, which it builds',
 };

@@ -13,6 +13,7 @@ import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { allowReading, chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
 import type { Cluster } from '../support/cluster.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
+import { countExchanges } from '../support/count-exchanges.ts';
 import { findCheck } from '../support/doctor.ts';
 import { makeIssuerCommandLine } from '../support/issuer-settings.ts';
 import { listRequests, watchRequests } from '../support/request-log.ts';
@@ -119,12 +120,6 @@ await testOnEachKubernetes(
       audiences: { audiences: [{ name: AUDIENCE, allow: [{ roles: ['member'] }] }] },
     });
     const issuer = await startServerProcess(t, commandLine);
-    const countExchanges = async (): Promise<number> => {
-      const { body } = await issuer.sendRequest({ path: '/metrics' });
-      const counters = [...String(body).matchAll(/^keystone_auth_exchanges_total\{[^}]*result="issued"\} (\d+)$/gm)];
-      return counters.reduce((sum, [, value]) => sum + Number(value), 0);
-    };
-
     const [configuration, auditPolicy] = [join(place.folder, 'authn.json'), join(place.folder, 'audit.json')];
     const auditLog = join(place.folder, 'audit.log');
     writeFileSync(configuration, JSON.stringify(makeAuthenticationConfiguration(url, pki.ca)));
@@ -206,9 +201,9 @@ await testOnEachKubernetes(
       await getPodsWell(t, 'in the last two minutes');
       forwarder.switch(true);
       removeJwts(cluster);
-      const before = await countExchanges();
+      const before = await countExchanges(issuer);
       await waitUntil('Keystone is asked again', async () => (await getPods()).status === 0);
-      t.ok((await countExchanges()) > before);
+      t.ok((await countExchanges(issuer)) > before);
       t.equal(countLogins(), 1);
     });
 

@@ -8,7 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { checkNoProblems, PATIENT, pickSize, startProgram, parseToken } from '../support/stress.ts';
+import { countExchanges } from '../support/count-exchanges.ts';
+import { makeKeyFile } from '../support/issuer.ts';
+import { AUDIENCE, makeIssuerCommandLine } from '../support/issuer-settings.ts';
 import { startHangingRun, waitUntilAtLock } from '../support/lock-waiters.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
@@ -18,10 +22,11 @@ import type { RunResult } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
-import { makeExchangeSettings, startStandInExchange } from '../support/stand-in-exchange.ts';
+import { makeExchangeSettings } from '../support/stand-in-exchange.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
+import { startServerProcess } from '../support/webhook-process.ts';
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
 
@@ -99,19 +104,23 @@ testWithKeystone('parallel runs with a token exchange cause one login and one ex
   const size = pickSize(200, 15);
   const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
   t.teardown(() => proxy.close());
-  const issuer = await startStandInExchange(t, { keystone: environment.http.url });
+  const port = await findFreePort();
+  const url = `https://127.0.0.1:${port}`;
+  const settings = { keystone: environment.http, keyFile: await makeKeyFile(t), url, port, pki };
+  const issuer = await startServerProcess(t, await makeIssuerCommandLine(t, settings));
   const home = setUpHome(t);
   const env = makeEnvironment(home, {
     OS_AUTH_URL: `${proxy.url}/v3`,
     OS_CACERT: pki.ca,
     ...asUser(tenancy.users.alice, tenancy.domain),
     ...onProject(tenancy.projects.demo, tenancy.domain),
-    ...makeExchangeSettings(issuer),
+    ...makeExchangeSettings({ url }, AUDIENCE),
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
   const runs = await Promise.all(Array.from({ length: size }, () => startAsKubectl(env, ...PATIENT).ended));
-  const figure = `${size} plugins: ${proxy.countLogins()} login, ${issuer.countExchanges()} exchange`;
-  t.same([proxy.countLogins(), issuer.countExchanges()], [1, 1], figure);
+  const exchanges = await countExchanges(issuer);
+  const figure = `${size} plugins: ${proxy.countLogins()} login, ${exchanges} exchange`;
+  t.same([proxy.countLogins(), exchanges], [1, 1], figure);
   checkNoProblems(t, listProblems(runs), figure);
 });
 
