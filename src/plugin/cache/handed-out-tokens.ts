@@ -17,6 +17,8 @@ export type HandOutState = 'nothing' | 'token' | 'confirmed';
 
 const SLOTS = 256;
 const ID_CHARACTERS = 32;
+/** On Bun, `padEnd` and `padStart` are slow the first time. */
+const PADDING = ' '.repeat(ID_CHARACTERS);
 const MARKS: Readonly<Record<Exclude<HandOutState, 'nothing'>, string>> = { token: 't', confirmed: 'c' };
 /** Id, padded with spaces, mark, time in ms, newline. */
 const SLOT_BYTES = ID_CHARACTERS + 1 + 13 + 1;
@@ -33,7 +35,7 @@ function findSlot(parent: string, token: string): Slot {
   // The pid alone, with which `parent` begins, selects the slot, so a new token replaces the parent's old one.
   const index = Number.parseInt(parent, 10) % SLOTS;
   // 32 bits do not reveal the token; if another token has the same checksum, Keystone is asked once more.
-  const id = `${computeChecksum(token)} ${parent}`.padEnd(ID_CHARACTERS).slice(0, ID_CHARACTERS);
+  const id = `${computeChecksum(token)} ${parent}${PADDING}`.slice(0, ID_CHARACTERS);
   return { id, offset: index * SLOT_BYTES };
 }
 
@@ -46,7 +48,7 @@ function readSlot(fd: number, { id, offset }: Slot, now: number): HandOutState {
 }
 
 function writeSlot(fd: number, { id, offset }: Slot, state: keyof typeof MARKS, now: number): void {
-  const line = `${id}${MARKS[state]}${String(now).padStart(13, '0')}\n`;
+  const line = `${id}${MARKS[state]}${`${'0'.repeat(13)}${String(now)}`.slice(-13)}\n`;
   writeSync(fd, line, offset, 'latin1');
 }
 

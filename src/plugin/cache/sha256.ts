@@ -108,9 +108,6 @@ function computeSha256(text: string): string {
 /** One input of a digest; undefined is not the same as the empty string. */
 export type DigestField = string | undefined;
 
-/** Half of a surrogate pair, which UTF-8 cannot express. */
-const LONE_SURROGATE = /[\ud800-\udfff]/u;
-
 /**
  * Computes SHA-256 over length-prefixed fields, in hex, so that two different lists never have the same input.
  *
@@ -124,6 +121,6 @@ export function digestFields(purpose: string, fields: readonly DigestField[]): s
     prefixed.push(entry);
     text += `\n${entry}`;
   }
-  // JSON escapes such a half. Without that, all of them would be the same bytes.
-  return sha256(LONE_SURROGATE.test(text) ? `${purpose} as JSON\n${JSON.stringify(prefixed)}` : text);
+  // UTF-8 cannot express half of a surrogate pair, and JSON escapes it. Without that, all halves would be the same bytes.
+  return sha256(text.isWellFormed() ? text : `${purpose} as JSON\n${JSON.stringify(prefixed)}`);
 }

@@ -72,7 +72,7 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
  * @param expiresAt ms since 1970, UTC; rounded down to seconds, so that kubectl never uses an expired token
  */
 export function renderExecCredential(apiVersion: ApiVersion, token: string, expiresAt: number): TerminalText {
-  const wholeSeconds = Math.floor(expiresAt / 1000) * 1000;
-  const expirationTimestamp = new Date(wholeSeconds).toISOString().replace('.000Z', 'Z');
+  // Without the fraction of the second.
+  const expirationTimestamp = `${new Date(expiresAt).toISOString().slice(0, -'.000Z'.length)}Z`;
   return renderJson({ apiVersion, kind: 'ExecCredential', status: { expirationTimestamp, token } });
 }
