@@ -1,0 +1,100 @@
+/**
+ * The executable for Windows in Wine. This shows that it starts, and which paths, TLS and locks it uses. It does
+ * not show what Windows itself does: Wine does not enforce the permissions of files, and its console is another one.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { makePki } from '../../scripts/lib/pki.ts';
+import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import type { DoctorCheck } from '../support/doctor.ts';
+import { setUp } from '../support/fixture.ts';
+import type { Fixture } from '../support/fixture.ts';
+import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/stand-in-login.ts';
+import { PATIENT } from '../support/stress.ts';
+import { startWine, WINDOWS_RUNTIME, WINE_MISSING } from '../support/wine.ts';
+import type { Wine } from '../support/wine.ts';
+
+const starting = WINE_MISSING === false ? startWine() : undefined;
+t.teardown(async () => (await starting)?.stop());
+
+function testOnWine(name: string, body: (t: Test, wine: Wine) => Promise<void>, missing: string | false = false): void {
+  void t.test(`in Wine, ${name}`, { skip: WINE_MISSING || missing }, async (t) => {
+    if (starting !== undefined) await body(t, await starting);
+  });
+}
+
+const setUpPerson = (t: Test, { run }: Wine, settings: Record<string, string> = {}): Fixture =>
+  setUp(t, { settings, runner: run });
+
+testOnWine('the plugin logs in, and keeps the token in the profile of the user', async (t, wine) => {
+  const keystone = await startKeystoneForTest(t);
+  const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
+  t.match(await alice.withOnly({}).run('--version'), { status: 0, stdout: /^\d+\.\d+\.\d+\n$/, stderr: '' });
+  const token = await alice.getToken();
+  t.equal(await alice.getToken(), token, 'the second run takes the token from the cache');
+  t.equal(keystone.countLogins(), 1);
+  const files = wine.listCache();
+  t.ok(files.some((name) => name.endsWith('.token')));
+  for (const file of files) t.notOk(readFileSync(file, 'utf8').includes(PASSWORD), 'the cache has no password');
+  t.match(await alice.run('status'), { status: 0, stdout: /^\* +alice +acme +project web/m });
+  const { stdout } = await alice.run('doctor', '--no-cluster', '-o', 'json');
+  const findings = JSON.parse(stdout) as DoctorCheck[];
+  t.strictSame(
+    findings.filter(({ result }) => result !== 'good'),
+    [],
+  );
+});
+
+testOnWine(
+  'plugins that run at once log in once',
+  async (t, wine) => {
+    const keystone = await startKeystoneForTest(t);
+    const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
+    const runs = await Promise.all(Array.from({ length: 4 }, () => alice.run(...PATIENT)));
+    t.equal(new Set(runs.map((run) => checkSuccess(t, run).token)).size, 1, 'one token');
+    t.equal(keystone.countLogins(), 1);
+  },
+  WINDOWS_RUNTIME === 'bun' && 'with Bun in Wine, a file of the cache cannot be replaced while another run reads it',
+);
+
+testOnWine('the plugin trusts only the authorities that it is given', async (t, wine) => {
+  const pki = await makePki(join(t.testdir({}), 'pki'));
+  const keystone = await startKeystoneForTest(t, { tls: pki.server });
+  const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
+  checkFailure(t, await alice.run(), EXIT_STATUS.unreachable, { says: ['not trusted'] });
+  t.equal(keystone.requests.length, 0);
+  alice.writeFile('ca.pem', readFileSync(pki.ca, 'utf8'));
+  checkSuccess(t, await alice.with({ OS_CACERT: 'ca.pem' }).run());
+  t.equal(keystone.countLogins(), 1);
+});
+
+testOnWine('variables that make a runtime run code do nothing', async (t, wine) => {
+  const alice = setUpPerson(t, wine);
+  const sprung = join(alice.home.path, 'sprung');
+  writeFileSync(join(alice.home.path, 'hook.cjs'), `require('node:fs').writeFileSync('sprung', '');`);
+  const code = 'Z:' + join(alice.home.path, 'hook.cjs');
+  const hostile = {
+    BUN_BE_BUN: '1',
+    BUN_INSPECT_PRELOAD: code,
+    BUN_OPTIONS: `--preload=${code}`,
+    NODE_OPTIONS: `--require=${code}`,
+  };
+  const result = await alice.with(hostile).run('--version');
+  t.match(result, { status: 0, stdout: /^\d+\.\d+\.\d+\n$/, stderr: '' });
+  t.notOk(existsSync(sprung));
+});
+
+testOnWine(
+  "the keyring of Windows keeps the user's password",
+  async (t, wine) => {
+    const keystone = await startKeystoneForTest(t);
+    const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
+    const saved = await alice.run('login', '--save-secret');
+    t.match(saved, { status: 0, stdout: /^In the keyring +the password of alice/m });
+    checkSuccess(t, await alice.with({ OS_PASSWORD: undefined }).run('--force-refresh'));
+    t.equal(keystone.countLogins(), 2);
+  },
+  WINDOWS_RUNTIME === 'node' && 'Wine does not let Node open the pipes of a child process',
+);
