@@ -247,6 +247,60 @@ void t.test('each cluster of a list gets a context, and no request is sent', asy
   });
 });
 
+void t.test('each cluster of a list has its own audience, and its own issuer if it names one', async (t) => {
+  const { keystone, alice, add, read } = await setUpSomeone(t);
+  alice.writeFile('lists/ca.pem', PEM);
+  const list = alice.writeFile(
+    'lists/clusters.yaml',
+    [
+      'clusters:',
+      '  - { name: a, server: "https://192.0.2.1:6443", token-exchange-audience: cluster-a }',
+      '  - { name: b, server: "https://192.0.2.2:6443", token_exchange_audience: cluster-b,',
+      '      token-exchange-url: "https://other.example.com", token-exchange-cacert: ca.pem }',
+      '  - { name: c, server: "https://192.0.2.3:6443" }',
+      '  - { name: d, server: "https://192.0.2.4:6443", token-exchange-audience: [d] }',
+      '  - { name: e, server: "https://192.0.2.5:6443", token-exchange-audience: e,',
+      '      token-exchange-url: "http://other.example.com" }',
+    ].join('\n'),
+  );
+  const listArguments = (): unknown =>
+    Object.fromEntries(
+      read().users.map(({ name, user }) => [
+        name,
+        user.exec.args.filter((word) => word.startsWith('--token-exchange')),
+      ]),
+    );
+  const expected = {
+    'a-keystone': ['--token-exchange-url=https://issuer.example.com', '--token-exchange-audience=cluster-a'],
+    'b-keystone': [
+      '--token-exchange-url=https://other.example.com',
+      '--token-exchange-audience=cluster-b',
+      `--token-exchange-cacert=${join(alice.home.path, 'lists/ca.pem')}`,
+    ],
+  };
+  const result = await add('--from-list', list, '--token-exchange-url', 'https://issuer.example.com');
+  t.equal(result.status, EXIT_STATUS.config);
+  t.match(result.stderr, /c was left out: --token-exchange-url is set, but not OS_TOKEN_EXCHANGE_AUDIENCE/);
+  t.match(result.stderr, /entry 4 of .*: token-exchange-audience must be a text/);
+  t.match(result.stderr, /e was left out: entry 5 of .*: token-exchange-url must begin with https:\/\//);
+  t.strictSame(listArguments(), expected, 'no cluster gets the Keystone token that should get a JWT');
+
+  const shell = await alice
+    .with({ OS_TOKEN_EXCHANGE_URL: 'https://issuer.example.com', OS_TOKEN_EXCHANGE_AUDIENCE: 'of-the-shell' })
+    .run('kubeconfig', 'add', '--from-list', list, '--kubeconfig', join(alice.home.path, 'other'));
+  t.match(shell.stderr, /c was left out: a token exchange is for one cluster, but several are added/);
+  t.notMatch(readFileSync(join(alice.home.path, 'other'), 'utf8'), 'of-the-shell');
+
+  const without = await add('--from-list', list);
+  t.match(
+    without.stderr,
+    /a was left out: entry 1 of .*: token-exchange-audience is set, but not OS_TOKEN_EXCHANGE_URL/,
+  );
+  t.match(without.stdout, /Context c-keystone uses cluster c\./);
+  t.strictSame(listArguments(), { ...expected, 'c-keystone': [] });
+  t.strictSame(keystone.listRequests(), []);
+});
+
 void t.test('options for one cluster do not combine with many', async (t) => {
   const { add } = await setUpSomeone(t);
   t.match(await add('--from-magnum', '--name', 'x'), { status: 2, stderr: /--name is for one cluster/ });

@@ -1,4 +1,4 @@
-/** Adds a context for each of several clusters, all with the same login. */
+/** Adds a context for each of several clusters, all with the same login, and each with its own token exchange. */
 import { getExitStatus } from '../../cli/exit-status.ts';
 import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
 import { resolvePath } from '../../../shared/base/host.ts';
@@ -31,7 +31,7 @@ export const FROM_MAGNUM_OPTION = makeCommandOption({
 export const FROM_LIST_OPTION = makeCommandOption({
   name: 'from-list',
   kind: 'file',
-  help: 'add every cluster of a YAML file: clusters, each with name, server and certificate-authority',
+  help: 'add every cluster of a YAML file: clusters, each with name, server, certificate-authority, token-exchange-audience',
 });
 
 /** Options that say something about one cluster. */
@@ -65,14 +65,32 @@ function checkOptions({ ownConfig }: Invocation): void {
 function rejectAudience({ flags }: StanzaLogin): void {
   if (!flags.some((flag) => flag.startsWith('--token-exchange-audience='))) return;
   throw new UsageError('a token exchange is for one cluster, but several are added', {
-    hint: 'run "kubeconfig add" for each cluster, with its own --token-exchange-audience',
+    hint:
+      'give each cluster of a list its token-exchange-audience, or run "kubeconfig add" for each cluster, with its own ' +
+      '--token-exchange-audience',
   });
 }
 
-async function listClusters(call: Invocation): Promise<ClusterList> {
-  const { ownConfig, host } = call;
-  const list = ownConfig.text('from-list');
-  if (list !== undefined) return readClusterList(resolvePath(list, host));
+/** Makes the function that finds the login of each cluster, which the clusters without an exchange share. */
+async function makeLogins(
+  call: Invocation,
+  clusters: readonly ListedCluster[],
+): Promise<(cluster: ListedCluster) => Promise<StanzaLogin>> {
+  const withSecrets = call.ownConfig.isOn('with-secrets');
+  const readShared = async (): Promise<StanzaLogin> => {
+    const login = await readConfiguredLogin(call, withSecrets);
+    rejectAudience(login);
+    return login;
+  };
+  // If nothing but the shared one is needed, what is wrong with it is said once, and not for each cluster.
+  const shared = clusters.some(({ exchange }) => exchange !== undefined) ? undefined : await readShared();
+  return ({ exchange }) => {
+    if (exchange === undefined) return shared === undefined ? readShared() : Promise.resolve(shared);
+    return readConfiguredLogin({ ...call, flags: new Map([...call.flags, ...exchange]) }, withSecrets);
+  };
+}
+
+async function listMagnum(call: Invocation): Promise<ClusterList> {
   const session = await openSession(call);
   return listMagnumClusters(session, session.login.config.text('region-name'));
 }
@@ -116,18 +134,23 @@ const describeError = ({ name, error }: LeftOutCluster): string =>
 export async function addManyContexts(call: Invocation): Promise<CommandResult> {
   const { host, ownConfig, reporter } = call;
   checkOptions(call);
-  const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
-  rejectAudience(login);
+  const list = ownConfig.text('from-list');
+  const fromList = list === undefined ? undefined : readClusterList(resolvePath(list, host));
+  const findLogin = await makeLogins(call, fromList?.clusters ?? []);
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
-  const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) });
+  const apiVersion = chooseStanzaVersion(call);
   // Before any request: if the kubeconfig is invalid, the token is not sent.
   const kubeconfig = openCommandKubeconfig(call);
-  const listed = await listClusters(call);
+  const listed = fromList ?? (await listMagnum(call));
   const added: ContextNames[] = [];
   const leftOut = [...listed.leftOut];
+  let leftOutSecrets: readonly string[] = [];
   for (const cluster of listed.clusters) {
     try {
-      added.push(addOne(call, kubeconfig, cluster, stanza));
+      const login = await findLogin(cluster);
+      added.push(addOne(call, kubeconfig, cluster, makeExecStanza({ ...login, command, apiVersion })));
+      // The same for all of them.
+      leftOutSecrets = login.leftOut;
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
       leftOut.push({ name: cluster.name, error });
@@ -138,7 +161,7 @@ export async function addManyContexts(call: Invocation): Promise<CommandResult> 
   const messages = [
     ...added.map(({ context, cluster }) => `Context ${context} uses cluster ${cluster}.`),
     ...(added.length + leftOut.length === 0 ? ['The project has no clusters.'] : []),
-    ...describeLeftOut(login.leftOut),
+    ...describeLeftOut(leftOutSecrets),
   ];
   const result = await saveOrPreview(call, kubeconfig, {
     messages,
@@ -146,7 +169,7 @@ export async function addManyContexts(call: Invocation): Promise<CommandResult> 
       contexts: added.map((names) => ({ ...names })),
       leftOutClusters: leftOut.map(({ name, error }) => ({ name, code: error.code, reason: error.message })),
       current: kubeconfig.currentContext ?? null,
-      leftOut: login.leftOut,
+      leftOut: leftOutSecrets,
     },
     hasSecrets: ownConfig.isOn('with-secrets'),
   });

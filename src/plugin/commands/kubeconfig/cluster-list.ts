@@ -5,6 +5,7 @@ import { describeReadFailure, readRegularFile } from '../../../shared/base/read-
 import { unifyKeys } from '../../../shared/options/unify-keys.ts';
 import { parseYaml } from '../../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../../shared/options/yaml.ts';
+import type { Layer } from '../../config/option.ts';
 import { parseServerUrl, readAuthority } from './context.ts';
 import { isUsableName } from './listed-cluster.ts';
 import type { ClusterList, LeftOutCluster, ListedCluster } from './listed-cluster.ts';
@@ -14,7 +15,12 @@ const ORIGIN = '--from-list';
 /** Thousands of clusters. */
 const MAX_BYTES = 1024 * 1024;
 
-const KEYS = ['name', 'server', 'certificate_authority'];
+/** The options of a token exchange that an entry can set. */
+const EXCHANGE_OPTIONS = ['token-exchange-url', 'token-exchange-audience', 'token-exchange-cacert'] as const;
+
+const toKey = (name: string): string => name.replaceAll('-', '_');
+
+const KEYS = ['name', 'server', 'certificate_authority', ...EXCHANGE_OPTIONS.map(toKey)];
 
 const EXAMPLE = 'write "clusters:" and below it entries with name, server and certificate-authority';
 
@@ -23,6 +29,18 @@ function readText(entry: YamlMapping, key: string, where: string): string | unde
   if (value === null) return undefined;
   if (typeof value === 'string' && value !== '') return value;
   throw new ConfigError(`${where}: ${key.replaceAll('_', '-')} must be a text`, { hint: EXAMPLE });
+}
+
+/** Reads the settings of the token exchange of an entry; undefined if there are none. */
+function readExchange(entry: YamlMapping, where: string, folder: string): Layer | undefined {
+  const settings = EXCHANGE_OPTIONS.flatMap((name) => {
+    const text = readText(entry, toKey(name), where);
+    if (text === undefined) return [];
+    // Paths are relative to the list.
+    const value = name === 'token-exchange-cacert' ? resolve(folder, text) : text;
+    return [[name, { value, origin: `${where}: ${name}` }] as const];
+  });
+  return settings.length === 0 ? undefined : new Map(settings);
 }
 
 function readEntry(value: YamlValue, where: string, folder: string): ListedCluster {
@@ -40,6 +58,7 @@ function readEntry(value: YamlValue, where: string, folder: string): ListedClust
   const name = readText(entry, 'name', where) ?? url.hostname;
   if (!isUsableName(name)) throw new ConfigError(`${where} has a name that cannot be used`, { hint: EXAMPLE });
   const authority = readText(entry, 'certificate_authority', where);
+  const exchange = readExchange(entry, where, folder);
   return {
     name,
     server,
@@ -47,6 +66,7 @@ function readEntry(value: YamlValue, where: string, folder: string): ListedClust
       authority === undefined
         ? undefined
         : readAuthority(resolve(folder, authority), `${where}: certificate-authority`),
+    ...(exchange === undefined ? {} : { exchange }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { PluginError } from '../../../shared/base/errors.ts';
 import { KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { isPrintable } from '../../../shared/base/terminal-text.ts';
+import type { Layer } from '../../config/option.ts';
 
 /** One of several clusters that get a context. */
 export interface ListedCluster {
@@ -8,6 +9,8 @@ export interface ListedCluster {
   readonly server: string;
   /** PEM text; undefined for a public CA. */
   readonly authority: string | undefined;
+  /** The settings of its own token exchange; undefined if it has none. */
+  readonly exchange?: Layer;
 }
 
 /** A cluster that gets no context, and why. */
