@@ -18,6 +18,7 @@ const FILES: Readonly<Record<string, string>> = {
   'test/e2e/login.test.ts': 'it prompts on a terminal, and loads the keyring',
   'test/e2e/messages-to-the-user.test.ts': 'it finds the terminal of the user',
   'test/e2e/prompts.test.ts': 'it prompts on a terminal, and signals end it',
+  'test/contract/connections.test.ts': 'Bun has another HTTP client',
   'test/contract/tls-and-proxy.test.ts': 'Bun has another TLS library, and other sockets',
   'test/security/tls-servers.test.ts': 'Bun has another TLS library',
   'test/security/weak-certificates.test.ts': 'Bun has another TLS library, without security levels',

@@ -63,7 +63,7 @@ for (const [name, start] of Object.entries(TLS_PORTS)) {
 
 void t.test('https:// at a server without TLS', async (t) => {
   const keystone = await startKeystoneForTest(t);
-  const raw = await startRawServer(t, (socket) => socket.destroy(), '');
+  const raw = await startRawServer(t, (socket) => socket.destroy(), { headEnd: '' });
   const says = ['does not use TLS on this port', 'OS_AUTH_URL', 'http://'];
   checkFailure(t, await logIn(t, keystone.url.replace('http:', 'https:')), EXIT_STATUS.protocol, { says });
   const closing = await logIn(t, `https://127.0.0.1:${raw.port}`);

@@ -29,8 +29,12 @@ async function logIn(t: Test, settings: EnvVars, ...args: readonly string[]): Pr
   return setUp(t, { settings }).run(...args);
 }
 
-/** Waits until the server has logged its connections: it writes a line when it has connected. */
-async function expectConnections(t: Test, socks: SocksServer, urls: readonly string[]): Promise<void> {
+/**
+ * Waits until the server has logged the connections of a run, one for the discovery and one for the login: it writes a
+ * line when it has connected.
+ */
+async function expectRun(t: Test, socks: SocksServer, url: string): Promise<void> {
+  const urls = [url, url];
   await waitUntil('the log of microsocks', () => socks.listConnections().length >= urls.length);
   t.strictSame(
     socks.listConnections(),
@@ -52,7 +56,7 @@ await t.test('each way to name the proxy', { skip }, async (t) => {
     await t.test(`${name}=${scheme}://`, async (t) => {
       const socks = await startSocksServer(t, path);
       checkSuccess(t, await logIn(t, { ...makeLoginSettings(url), ...trusting, [name]: `${scheme}://${socks.host}` }));
-      await expectConnections(t, socks, [url]);
+      await expectRun(t, socks, url);
     });
   }
   await t.test('NO_PROXY excludes Keystone', async (t) => {
@@ -76,7 +80,7 @@ await t.test('credentials', { skip }, async (t) => {
   const good = await run(`${user}:${password}@`, '-vvv');
   t.equal(good.status, 0, good.stderr);
   t.notMatch(good.stderr, /canary|al ice|al%20ice/);
-  await expectConnections(t, socks, [url]);
+  await expectRun(t, socks, url);
 
   const refused = 'the proxy refuses the connection, because its credentials are';
   for (const [userInfo, says] of [

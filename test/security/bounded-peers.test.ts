@@ -128,7 +128,7 @@ for (const [name, [answer, says]] of Object.entries(PROXIES)) {
 
 for (const [name, [answer, says, status = EXIT_STATUS.unreachable]] of Object.entries(SOCKS_PROXIES)) {
   await t.test(`a SOCKS5 proxy that sends ${name}`, async (t) => {
-    const proxy = await startRawServer(t, answer, '');
+    const proxy = await startRawServer(t, answer, { headEnd: '' });
     const ALL_PROXY = `socks5h://user:canary@127.0.0.1:${proxy.port}`;
     const env = { ...makeLoginSettings('https://keystone.example.test:5000/v3'), ALL_PROXY };
     const { peak, ...result } = await runMeasured(t, env, says);

@@ -143,8 +143,13 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
 
     const upstream = connect({ host: loopbackHosts.includes(name) ? name : '127.0.0.1', port: Number(port) });
     keep(sockets, upstream);
-    upstream.once('error', () => refuse(502, 'Bad Gateway'));
+    const onUnreachable = (): void => {
+      refuse(502, 'Bad Gateway');
+    };
+    upstream.once('error', onUnreachable);
     upstream.once('connect', () => {
+      // What a proxy says after this is not for the client.
+      upstream.off('error', onUnreachable).on('error', () => client.destroy());
       let isTls: boolean | undefined;
       const watch = (chunk: Buffer): void => {
         isTls ??= chunk[0] === tlsHandshakeRecord;

@@ -1,6 +1,8 @@
 /** Servers that send any bytes, for responses that Node's own servers cannot be made to send. */
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import type { Test } from 'tap';
 import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
@@ -12,21 +14,28 @@ export interface RawServer {
   readonly waitUntilClosed: () => Promise<void>;
 }
 
+/** How a raw server listens. */
+export interface RawServerOptions {
+  /** The end of what it waits for; empty for anything. Default: the end of a header. */
+  readonly headEnd?: string;
+  /** The certificate and the key, if it uses TLS. */
+  readonly tls?: SecureContextOptions;
+}
+
 /**
  * Starts a server on 127.0.0.1 that stops after the test.
  *
- * @param answer called once for each connection, when the header of a request has arrived
- * @param headEnd the end of what it waits for; empty for anything
+ * @param answer called once for each connection, when the header of a request has arrived, with what has arrived
  */
 export async function startRawServer(
   t: Test,
-  answer: (socket: Socket) => void,
-  headEnd = '\r\n\r\n',
+  answer: (socket: Socket, arrived: string) => void,
+  { headEnd = '\r\n\r\n', tls }: RawServerOptions = {},
 ): Promise<RawServer> {
   const sockets = new Set<Socket>();
   let count = 0;
   let onClose = (): void => undefined;
-  const server = createServer((socket) => {
+  const serve = (socket: Socket): void => {
     count += 1;
     sockets.add(socket);
     let head = '';
@@ -41,9 +50,10 @@ export async function startRawServer(
       head += chunk.toString('latin1');
       if (isAnswered || !head.includes(headEnd)) return;
       isAnswered = true;
-      answer(socket);
+      answer(socket, head);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   const port = await listenOnLoopback(server);
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();

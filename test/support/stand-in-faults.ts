@@ -18,6 +18,15 @@ export function changeResponse(edit: (answer: StandInResponse) => StandInRespons
   return (_request, response, { makeDefaultResponse }) => sendResponse(response, edit(makeDefaultResponse()));
 }
 
+/** Responds, and closes the connection without having said so. */
+export function closeAfterResponse(): Handler {
+  return (_request, response, { makeDefaultResponse }) => {
+    const { socket } = response;
+    response.once('finish', () => socket?.end());
+    return sendResponse(response, makeDefaultResponse());
+  };
+}
+
 /** Changes headers of the default response. undefined removes a header. */
 export function changeResponseHeaders(changes: Readonly<Record<string, string | undefined>>): Handler {
   return changeResponse((answer) => {

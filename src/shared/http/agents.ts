@@ -1,13 +1,13 @@
 /** Connections: TLS, proxies, and which requests may share one. */
 import { Agent as HttpAgent, request as requestHttp } from 'node:http';
-import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { checkServerIdentity, getCACertificates, TLSSocket } from 'node:tls';
-import type { PeerCertificate } from 'node:tls';
+import { checkServerIdentity, createSecureContext, getCACertificates, TLSSocket } from 'node:tls';
+import type { PeerCertificate, SecureContext } from 'node:tls';
 import { findChainWeakness, getStrength } from './certificate-strength.ts';
 import type { ProxyRule } from './choose-proxy.ts';
+import type { NativeRequest } from './native-request.ts';
 import { isSocks } from './proxy.ts';
 import type { Proxy } from './proxy.ts';
 import type { TlsSettings } from './tls-settings.ts';
@@ -68,18 +68,14 @@ export interface Route {
   /** Undefined means that the request goes directly to the server. */
   readonly proxy: Proxy | undefined;
   /** Sends the request in place of got, if there is no TLS and the proxy sees and answers the request itself. */
-  readonly request?: (
-    url: URL,
-    options: RequestOptions,
-    callback?: (response: IncomingMessage) => void,
-  ) => ClientRequest;
+  readonly request?: NativeRequest;
 }
 
 /** The agents of one client. */
 export interface Agents {
   /**
    * Chooses the route of a request. A server may close a shared connection at any moment, so a request that must not be
-   * lost has a connection of its own.
+   * lost has a connection of its own, which is then closed.
    *
    * @throws ConfigError if the proxy for this URL is malformed or not supported
    */
@@ -100,12 +96,42 @@ function report(connecting: Promise<Duplex>, callback: (error: Error | null, str
   );
 }
 
+/** The TLS options for one origin. */
+interface OriginTls {
+  readonly options: AgentOptions;
+  /** Returns the context that is made of the options, for all connections: reading the system's authorities takes time. */
+  readonly getContext: () => SecureContext;
+}
+
+function makeOriginTls(options: AgentOptions): OriginTls {
+  let context: SecureContext | undefined;
+  return { options, getContext: () => (context ??= createSecureContext(options)) };
+}
+
+/** Connects to one https origin. */
+class DirectAgent extends HttpsAgent {
+  readonly #getContext: OriginTls['getContext'];
+
+  constructor({ options, getContext }: OriginTls, keepAlive: boolean) {
+    super({ ...options, keepAlive });
+    this.#getContext = getContext;
+  }
+
+  override createConnection(
+    options: RequestOptions,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    // The types lack `secureContext`, which tls.connect takes instead of making one.
+    return super.createConnection({ ...options, secureContext: this.#getContext() } as RequestOptions, callback);
+  }
+}
+
 /** Connects to one https origin through a proxy. */
-class TunnelAgent extends HttpsAgent {
+class TunnelAgent extends DirectAgent {
   readonly #open: () => Promise<Duplex>;
 
-  constructor(options: AgentOptions, open: () => Promise<Duplex>) {
-    super(options);
+  constructor(tls: OriginTls, keepAlive: boolean, open: () => Promise<Duplex>) {
+    super(tls, keepAlive);
     this.#open = open;
   }
 
@@ -143,7 +169,7 @@ class PlainAgent extends HttpAgent {
 }
 
 /** Makes the function that sends a request for an http:// URL to a proxy (RFC 9112, section 3.2.2). */
-function makeProxyRequest(proxy: Proxy): NonNullable<Route['request']> {
+function makeProxyRequest(proxy: Proxy): NativeRequest {
   const authorization = makeProxyAuthorization(proxy);
   return (url, options, callback) =>
     requestHttp(
@@ -163,19 +189,25 @@ function makeProxyRequest(proxy: Proxy): NonNullable<Route['request']> {
 /** Makes the agents; connections are opened by requests. */
 export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: AgentSettings): Agents {
   const http = new HttpAgent({ keepAlive: true });
-  // Made on first use: a plain http:// does not need the system's authorities, and reading them takes time.
+  // Made on first use: a plain http:// does not need the system's authorities.
   const shared = new Map<string, Route>();
+  const tlsOfOrigins = new Map<string, OriginTls>();
+  const shareTls = ({ origin }: URL): OriginTls => {
+    const known = tlsOfOrigins.get(origin);
+    if (known !== undefined) return known;
+    const options = makeTlsOptions(restrictTls(tls, origin, trustedOrigins));
+    const made = makeOriginTls({ ...options, ...(serverName === undefined ? {} : { servername: serverName }) });
+    tlsOfOrigins.set(origin, made);
+    return made;
+  };
   const makeHttpsRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
-    const ownTls = restrictTls(tls, url.origin, trustedOrigins);
-    const options: AgentOptions = {
-      ...makeTlsOptions(ownTls),
-      keepAlive,
-      ...(serverName === undefined ? {} : { servername: serverName }),
-    };
+    const ownTls = shareTls(url);
     const agent =
       proxy === undefined
-        ? new HttpsAgent(options)
-        : new TunnelAgent(options, () => openTunnel(proxy, url, makeProxyTlsOptions(ownTls)));
+        ? new DirectAgent(ownTls, keepAlive)
+        : new TunnelAgent(ownTls, keepAlive, () =>
+            openTunnel(proxy, url, makeProxyTlsOptions(restrictTls(tls, url.origin, trustedOrigins))),
+          );
     return { agent: { https: agent }, proxy };
   };
   const makeHttpRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {

@@ -3,7 +3,7 @@
  * within the origin that the user named.
  */
 import type { ClientRequest } from 'node:http';
-import type { Got, OptionsInit, Response } from 'got';
+import type { Got, OptionsInit, RequestError, Response } from 'got';
 import { SYSTEM_CLOCK } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { KeystoneProtocolError, PluginError } from '../base/errors.ts';
@@ -19,6 +19,7 @@ import type { HttpRequest, HttpResponse } from './http-message.ts';
 import { describePeerAt, KEYSTONE } from './peer.ts';
 import { makeProxyError } from './proxy-error.ts';
 import type { Peer } from './peer.ts';
+import { sendBodyAtOnce, sendDirectly } from './native-request.ts';
 import { findSchemeMismatch, findSchemeMismatchOfStatus } from './scheme-mismatch.ts';
 import { checkSystemAuthorities } from './system-authorities.ts';
 import { makeTimeBudget } from './time-budget.ts';
@@ -71,19 +72,31 @@ const CONNECT_FAILURES = [
 ] as const;
 const CONNECT_PHASES = ['lookup', 'connect', 'secureConnect'];
 
+/** Codes of a connection that the server has closed. */
+const CLOSED_CONNECTION = ['ECONNRESET', 'EPIPE'];
+
+/** Requests that change nothing, so that it does not matter if a server gets one twice (RFC 9110, section 9.2.2). */
+const SAFE_VERBS: readonly string[] = ['GET', 'HEAD'];
+
 /** Redirects that keep the method; 303 would turn a login into a GET. */
 const REDIRECT_STATUSES = [301, 302, 307, 308];
+
+/** Whether the server closed a shared connection before it sent anything, which only {@link canShareConnection} gets. */
+function isClosedBeforeUse({ request, response, code }: RequestError): boolean {
+  return request?.reusedSocket === true && response === undefined && CLOSED_CONNECTION.includes(code);
+}
 
 function makeRetryOptions(isSingleUse: boolean): NonNullable<OptionsInit['retry']> {
   return {
     limit: isSingleUse ? 0 : RETRY_DELAYS_MS.length,
     methods: ['GET', 'HEAD', 'POST'],
     statusCodes: [429, 502, 503, 504],
-    errorCodes: [...CONNECT_FAILURES],
+    errorCodes: [...CONNECT_FAILURES, ...CLOSED_CONNECTION],
     maxRetryAfter: MAX_RETRY_AFTER_MS,
     calculateDelay({ attemptCount, error, retryAfter, computedValue }) {
       if (computedValue === 0) return 0;
       if (retryAfter !== undefined) return computedValue;
+      if (CLOSED_CONNECTION.includes(error.code)) return isClosedBeforeUse(error) ? 1 : 0;
       // Do not retry if the server limits the rate and does not say when to come back.
       if (error.response?.statusCode === 429) return 0;
       if ('event' in error && !CONNECT_PHASES.includes(String(error.event))) return 0;
@@ -228,20 +241,29 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
   };
 }
 
+/**
+ * Whether a request may use a connection that an earlier one has left open. If the server closes it at that moment,
+ * nobody knows whether it got the request (RFC 9112, section 9.3.1), and a credential must not be sent twice: a wrong
+ * password would count twice.
+ */
+function canShareConnection({ verb, headers = {}, isSingleUse, isPoll }: HttpRequest): boolean {
+  const hasCredential = Object.values(headers).some((value) => typeof value !== 'string');
+  return SAFE_VERBS.includes(verb) && !hasCredential && isSingleUse !== true && isPoll !== true;
+}
+
 /** Sends a request to `url`, with retries but without redirects. */
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const { agent, proxy, request: send } = agents.choose(url, request.isSingleUse === true || request.isPoll === true);
+  const { agent, proxy, request: send } = agents.choose(url, !canShareConnection(request));
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
   const pending = got(url, {
     method: request.verb,
     headers: makeHeaders(request),
-    ...(request.body === undefined ? {} : { body: request.body }),
     agent,
-    ...(send === undefined ? {} : { request: send }),
+    request: sendBodyAtOnce(send ?? sendDirectly, request.body),
     retry: makeRetryOptions(request.isSingleUse === true),
     signal: limits.signal,
     hooks: {
