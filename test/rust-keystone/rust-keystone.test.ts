@@ -178,6 +178,16 @@ async function testLogins(t: Test, rust: RustCluster): Promise<void> {
     show(t, false, 'an application credential', 'a trust');
   });
 
+  await t.test('a method that this Keystone does not have is named', async (t) => {
+    const federated = setUpUser(t, rust, {
+      ...{ OS_AUTH_TYPE: 'v3oidcaccesstoken', OS_ACCESS_TOKEN: 'canary', OS_PROJECT_ID: projects.demo.id },
+      ...{ OS_IDENTITY_PROVIDER: 'corp', OS_PROTOCOL: 'openid' },
+    });
+    checkFailure(t, await federated.run(), EXIT_STATUS.protocol, {
+      says: ['it has no v3/OS-FEDERATION/identity_providers/corp/protocols/openid/auth', 'v4federation and v4jwt'],
+    });
+  });
+
   await t.test('the commands say what this Keystone has', async (t) => {
     const user = setUpUser(t, rust, asAliceOnDemo(tenancy));
     const whoami = await user.run('whoami', '-o', 'json');

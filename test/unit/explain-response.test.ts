@@ -5,6 +5,8 @@ import { explainResponse } from '../../src/shared/keystone/explain-response.ts';
 import type { AuthRequest } from '../../src/shared/keystone/auth-request.ts';
 
 interface Row {
+  /** Of the request. Default: that of a login. */
+  readonly path?: string;
   readonly status: number;
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
@@ -109,6 +111,30 @@ const ROWS: Readonly<Record<string, Row>> = {
     hint: /OS_AUTH_URL/,
     code: 'not-keystone',
   },
+  'the wrong path at Rust Keystone': {
+    status: 404,
+    body: '',
+    says: /^no Keystone v3 answers at http:\/\/k\/v3$/,
+    hint: /OS_AUTH_URL/,
+    code: 'not-keystone',
+  },
+  'a federation at Rust Keystone': {
+    path: 'OS-FEDERATION/identity_providers/corp/protocols/openid/auth',
+    status: 404,
+    body: '',
+    says: /^this Keystone does not have the auth method: it has no v3\/OS-FEDERATION\/identity_providers\/corp\/protocols\/openid\/auth$/,
+    hint: /^set another OS_AUTH_TYPE; Rust Keystone has v4federation and v4jwt/,
+    code: 'protocol',
+  },
+  'a federation where there is no Keystone': {
+    path: 'OS-FEDERATION/identity_providers/corp/protocols/openid/auth',
+    status: 404,
+    headers: html,
+    body: HTML,
+    says: /^no Keystone v3 answers at http:\/\/k\/v3$/,
+    hint: /OS_AUTH_URL/,
+    code: 'not-keystone',
+  },
   'a rate limit': {
     status: 429,
     headers: { 'retry-after': '42' },
@@ -172,7 +198,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 };
 
-function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): void {
+function check(t: Test, { path = request.path, status, body, headers = {}, says, hint, code }: Row): void {
   const all: Readonly<Record<string, string>> = { 'x-openstack-request-id': 'req-7', ...headers };
   const answer = {
     status,
@@ -182,7 +208,7 @@ function check(t: Test, { status, body, headers = {}, says, hint, code }: Row): 
     serverAheadMs: 0,
     setCookies: [],
   };
-  const explained = explainResponse(request, 'http://k/v3', answer);
+  const explained = explainResponse({ ...request, path }, 'http://k/v3', answer);
   t.match(explained.message, says);
   t.match(explained.hint, hint);
   t.equal(explained.code, code);

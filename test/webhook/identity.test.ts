@@ -52,7 +52,12 @@ void t.test('the owner of a token is read from the response of Keystone', async 
   ]) {
     t.throws(() => readTokenOwner(details), { code: 'protocol', message: /does not say who owns/ });
   }
-  t.match(readTokenOwner({ ...DETAILS, project: { id: 'p1' } }), /no scope/);
+  for (const project of [{ id: 'p1' }, { id: 'p1', name: '', domain: { id: 'd1', name: '' } }]) {
+    t.equal(
+      readTokenOwner({ ...DETAILS, project }),
+      "Keystone does not tell the name and the domain of the token's project",
+    );
+  }
   t.strictSame(readTokenOwner({ ...DETAILS, roles: undefined }), { ...OWNER, roles: [] });
 });
 

@@ -10,7 +10,8 @@ import { redactAndTruncate } from '../base/text.ts';
 import { listOfferedMethods, parseTokenId } from './token.ts';
 
 /** What an explanation needs to know about the request. */
-export type ExplainedRequest = Pick<AuthRequest, 'subject' | 'version' | 'otherKeystone' | 'statusExplanations'>;
+export type ExplainedRequest = Pick<AuthRequest, 'subject' | 'version' | 'otherKeystone' | 'statusExplanations'> &
+  Partial<Pick<AuthRequest, 'path'>>;
 
 interface Circumstances {
   readonly url: string;
@@ -104,8 +105,22 @@ function explain400(circumstances: Circumstances): PluginError {
   });
 }
 
+/** What a login that Rust Keystone does not have asks for; undefined if another server answered, or if that is v4. */
+function findMissingPath({ response, request: { path = '', version } }: Circumstances): string | undefined {
+  const isRustKeystone = response.body === '' && response.header('x-openstack-request-id') !== undefined;
+  return isRustKeystone && version === undefined && path.startsWith('OS-') ? `v3/${path}` : undefined;
+}
+
 function explain404(circumstances: Circumstances): PluginError {
   const { url, body, request } = circumstances;
+  const missingPath = findMissingPath(circumstances);
+  if (missingPath !== undefined) {
+    return new KeystoneProtocolError(
+      'protocol',
+      `this Keystone does not have the auth method: it has no ${redactAndTruncate(missingPath)}`,
+      { hint: 'set another OS_AUTH_TYPE; Rust Keystone has v4federation and v4jwt for identity providers' },
+    );
+  }
   if (objectAt(body, 'error') === undefined) {
     const { version = 'v3', otherKeystone: { peer } = { peer: KEYSTONE } } = request;
     return new KeystoneProtocolError('not-keystone', `no Keystone ${version} answers at ${url}`, {

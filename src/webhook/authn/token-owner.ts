@@ -49,6 +49,10 @@ export function readTokenOwner(details: JsonObject): TokenOwner | string {
   if (project === undefined || projectDomain === undefined) {
     if (objectAt(details, 'domain') !== undefined) return 'the token is for a domain; it must be for a project';
     if (objectAt(details, 'system') !== undefined) return 'the token is for the system; it must be for a project';
+    // Some versions of Rust Keystone send empty names.
+    if (objectAt(details, 'project') !== undefined) {
+      return "Keystone does not tell the name and the domain of the token's project";
+    }
     return 'the token has no scope; it must be for a project';
   }
   // Older Keystones describe a domain-scoped token as one for a project that acts as a domain.
