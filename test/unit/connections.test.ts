@@ -75,6 +75,8 @@ async function sendTo(t: Test, { usesTls, proxy }: Way, size: number, answer: (s
   t.equal(server.countConnections(), 1);
 }
 
+type AnyFunction = (...args: readonly unknown[]) => unknown;
+
 /**
  * Has Node report what a request has written only after its response has begun, as it can happen on a busy machine.
  *
@@ -88,12 +90,14 @@ function reportWritesLate(t: Test): Promise<void> {
     subscribe('http.client.response.finish', onResponse);
     t.teardown(() => unsubscribe('http.client.response.finish', onResponse));
   });
-  const write = Reflect.get(OutgoingMessage.prototype, 'write') as (...args: readonly unknown[]) => boolean;
+  const write = Reflect.get(OutgoingMessage.prototype, 'write') as AnyFunction;
   t.capture(OutgoingMessage.prototype, 'write', function (this: OutgoingMessage, ...args: readonly unknown[]) {
-    const late = args.map((arg) =>
-      typeof arg === 'function' ? (...results: readonly unknown[]) => void begun.then(() => void arg(...results)) : arg,
-    );
-    return Reflect.apply(write, this, late);
+    const callback = args.at(-1);
+    if (typeof callback !== 'function') return Reflect.apply(write, this, args);
+    const report = (...results: readonly unknown[]): void => {
+      void begun.then(() => (callback as AnyFunction)(...results));
+    };
+    return Reflect.apply(write, this, [...args.slice(0, -1), report]);
   });
   return begun.then(() => new Promise((resolve) => setImmediate(resolve)));
 }
