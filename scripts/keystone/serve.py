@@ -144,11 +144,12 @@ def serialize(application, lock_file):
 
     oslo.db starts every transaction as a reader. If another transaction has written in the meantime, sqlite immediately
     refuses to make it a writer, whatever the timeout: "database is locked". Keystone then returns the status 500.
+    A federated login writes too, even with GET: it makes a user, or notes that the user was here.
     """
     turn = threading.Lock()
 
     def serialized(environ, start_response):
-        if environ['REQUEST_METHOD'] in ('GET', 'HEAD'):
+        if environ['REQUEST_METHOD'] in ('GET', 'HEAD') and '/OS-FEDERATION/' not in environ['PATH_INFO']:
             with turn:
                 return application(environ, start_response)
         # Read the whole body first, so that a client that stops in the middle does not block other clients.

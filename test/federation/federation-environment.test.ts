@@ -9,7 +9,7 @@ import { configureIssuer, decideDevice, federatedAuthPath, listDevicePolls } fro
 import { reserveDashboardPort, testWithFederation, waitForRequests } from '../support/federation.ts';
 import { sendRequest } from '../support/send-request.ts';
 import type { ReceivedResponse } from '../support/send-request.ts';
-import { validateToken } from '../support/tenancy.ts';
+import { callKeystone, logInAsAdmin, validateToken } from '../support/tenancy.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -311,5 +311,34 @@ testWithFederation(
       roles: ['member'],
     });
     t.match(await ask({ id, secret: 'wrong', email: '' }), { status: 401, body: '"invalid_client"' });
+  },
+);
+
+testWithFederation(
+  'federated logins with GET succeed beside changes at the other server',
+  async (t, federation, env) => {
+    const { askIssuer, address } = watchFederation(federation, env.pki.ca);
+    const { alice } = federation.users;
+    const form = { grant_type: 'password', username: alice.name, password: alice.password, scope: 'openid profile' };
+    const headers = { Authorization: `Bearer ${read(await askIssuer(form), 'access_token')}` };
+    const url = address.url + federatedAuthPath(federation);
+    const token = await logInAsAdmin(env.http);
+    const changeRegions = async (count: number): Promise<void> => {
+      for (let index = 0; index < count; index += 1) {
+        const made = (await callKeystone(env.http, '/v3/regions', { method: 'POST', token, body: { region: {} } })) as {
+          region: { id: string };
+        };
+        await callKeystone(env.http, `/v3/regions/${made.region.id}`, { method: 'DELETE', token });
+      }
+    };
+    const logIn = async (count: number): Promise<number[]> => {
+      const statuses: number[] = [];
+      for (let index = 0; index < count; index += 1) {
+        statuses.push((await sendRequest(url, { headers, ca: env.pki.ca })).status);
+      }
+      return statuses;
+    };
+    const [statuses] = await Promise.all([logIn(20), changeRegions(20), changeRegions(20)]);
+    t.strictSame(statuses, Array<number>(20).fill(201));
   },
 );
