@@ -23,7 +23,7 @@ export function closeAfterResponse(): Handler {
   return (_request, response, { makeDefaultResponse }) => {
     const { socket } = response;
     response.once('finish', () => socket?.end());
-    return sendResponse(response, makeDefaultResponse());
+    sendResponse(response, makeDefaultResponse());
   };
 }
 
