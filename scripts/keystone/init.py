@@ -19,6 +19,8 @@ import sqlite3
 import sys
 import traceback
 
+import without_saml_schemas
+
 if 'OS_BOOTSTRAP_PASSWORD' not in os.environ:
     sys.exit('init.py: OS_BOOTSTRAP_PASSWORD is not set')
 os.umask(0o077)
@@ -91,6 +93,7 @@ write_config(first_password_expires=False)
 make_keys(f'{directory}/fernet-keys')
 make_keys(f'{directory}/credential-keys')
 
+without_saml_schemas.leave_out()
 # Imported once for both child processes, because the import takes half of the time.
 from keystone.cmd.manage import main as manage_main  # noqa: E402
 
