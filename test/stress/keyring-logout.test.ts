@@ -8,6 +8,7 @@ import type { Fixture } from '../support/fixture.ts';
 import { listPluginLines, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
 import { asAliceOnDemo } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
+import { makeExchangeSettings, readClaims, startStandInExchange } from '../support/stand-in-exchange.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 const SEARCH = 'secret-tool search --all service client-keystone-auth 2>&1';
@@ -28,6 +29,35 @@ async function checkToken({ http }: TestEnvironment, token: string): Promise<num
 }
 
 const tokenIn = (document = ''): string => /"token":"([^"]+)"/.exec(document)?.[1] ?? 'none';
+
+testWithKeyring(
+  'both tokens of an exchange are in the keyring alone, and logout removes both',
+  async (t, environment) => {
+    const issuer = await startStandInExchange(t, { keystone: environment.http.url });
+    const user = setUpAlice(t, environment).with(makeExchangeSettings(issuer));
+    const script = `
+    "$@"; part; "$@"; part; ${SEARCH} | grep -c '^\\[/'; part
+    cat "$HOME"/.cache/client-keystone-auth/*; part; "$@" status -o json; part
+    "$@" logout -o json; part; ${SEARCH}
+  `;
+    const { parts, stderr } = await runWithKeyring(user, script);
+    t.strictSame(listPluginLines(stderr), []);
+    const [first, second, count, files = '', status = '', logout = '', search] = parts;
+    const jwt = tokenIn(first);
+    t.match(readClaims(jwt), { aud: 'prod', preferred_username: 'alice' });
+    t.equal(tokenIn(second), jwt);
+    t.same([user.countLogins(), issuer.countExchanges()], [1, 1]);
+    t.equal(count?.trim(), '2', 'the Keystone token and the JWT');
+    const keystoneToken = issuer.requests.at(-1)?.form.get('subject_token') ?? 'none';
+    for (const token of [jwt, keystoneToken])
+      t.notOk(`${files}${status}${logout}`.includes(token), 'no file has a token');
+    const scopes = ['cluster prod', 'project demo (My Domain)'];
+    t.match(JSON.parse(status), { identities: scopes.map((scope) => ({ scope, storage: 'keyring', present: true })) });
+    t.match(JSON.parse(logout), { failures: [] });
+    t.equal(search?.trim(), '', 'the keyring is empty');
+    t.ok([401, 404].includes(await checkToken(environment, keystoneToken)), 'Keystone has revoked its token');
+  },
+);
 
 testWithKeyring('logout removes a token from the keyring and revokes it', async (t, environment) => {
   const user = setUpAlice(t, environment);
