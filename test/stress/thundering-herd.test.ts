@@ -5,7 +5,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as endOfTurn, setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
@@ -33,6 +33,16 @@ const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGI
 /** Starts the plugin as another kubectl: with a parent of its own. The same parent would ask again because of a rejection. */
 const startAsKubectl = (env: LoginSettings, ...args: string[]) =>
   startProgram(['/bin/sh', '-c', '"$0" "$@"; exit "$?"', ...PLUGIN_COMMAND, ...args], env);
+
+/** Runs plugins at the same time. The proxy is in this process, and must answer while they start. */
+async function runHerd(size: number, env: LoginSettings): Promise<RunResult[]> {
+  const ends: Promise<RunResult>[] = [];
+  for (let count = 0; count < size; count += 1) {
+    ends.push(startAsKubectl(env, ...PATIENT).ended);
+    await endOfTurn();
+  }
+  return Promise.all(ends);
+}
 
 function setUpHome(t: Test): Home {
   const home = makeHome();
@@ -68,7 +78,7 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 
   const runInParallel = async (what: string): Promise<string | undefined> => {
     proxy.reset();
-    const runs = await Promise.all(Array.from({ length: size }, () => startAsKubectl(env, ...PATIENT).ended));
+    const runs = await runHerd(size, env);
     const figure = `${size} plugins, ${what}: ${proxy.countLogins()} login`;
     t.equal(proxy.countLogins(), 1, figure);
     checkNoProblems(t, listProblems(runs), figure);
@@ -117,7 +127,7 @@ testWithKeystone('parallel runs with a token exchange cause one login and one ex
     ...makeExchangeSettings({ url }, AUDIENCE),
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
-  const runs = await Promise.all(Array.from({ length: size }, () => startAsKubectl(env, ...PATIENT).ended));
+  const runs = await runHerd(size, env);
   const exchanges = await countExchanges(issuer);
   const figure = `${size} plugins: ${proxy.countLogins()} login, ${exchanges} exchange`;
   t.same([proxy.countLogins(), exchanges], [1, 1], figure);
