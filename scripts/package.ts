@@ -111,6 +111,7 @@ for (const name of [INSTALLER, WINDOWS_INSTALLER])
 
 /** Makes all packages of one executable, in parallel. */
 async function makePackages(target: Target, runtime: Runtime): Promise<void> {
+  console.log(`  packages for ${target.name}${options.small ? ', which can take minutes' : ''} …`);
   const documents = {
     ...texts,
     libraries: LINUX_LIBRARIES[runtime],

@@ -19,7 +19,7 @@ import { planRelease, readReleaseOptions } from './release/plan.ts';
 import type { ReleaseOptions, ReleasePlan } from './release/plan.ts';
 import { checkReleaseFolder } from './release/release-folder.ts';
 import type { PublishedFile } from './release/release-folder.ts';
-import { renderAttempts, tryInstallations } from './release/installations/try-installations.ts';
+import { renderAttempt, tryInstallations } from './release/installations/try-installations.ts';
 import { ReleaseError } from './release/release-error.ts';
 
 const CHANGELOG = 'CHANGELOG.md';
@@ -28,11 +28,18 @@ const FOLDER = 'out/release';
 
 const LOCK = new URL('../package-lock.json', import.meta.url);
 
+const startedAt = performance.now();
+
+/** Announces a step, with the time since the start. */
+function announce(step: string): void {
+  console.log(`\n[${((performance.now() - startedAt) / 60_000).toFixed(1)} min] ${step}`);
+}
+
 const today = (): string => new Date().toISOString().slice(0, 10);
 
 /** @throws ReleaseError when the command fails; it has printed why */
 function run(program: string, ...words: readonly string[]): void {
-  console.log(`\n$ ${[program, ...words].join(' ')}`);
+  announce(`$ ${[program, ...words].join(' ')}`);
   const { status, error } = spawnSync(program, words, { stdio: ['ignore', 'inherit', 'inherit'] });
   if (error !== undefined || status !== 0)
     throw new ReleaseError(`${words.slice(0, 2).join(' ')} failed: ${error?.message ?? 'see its output above'}`);
@@ -45,9 +52,10 @@ function build({ baseUrl }: ReleasePlan): void {
 
 /** @throws ReleaseError when an installation fails */
 async function install({ version }: ReleasePlan): Promise<void> {
-  console.log('Installations from a server on loopback:');
-  const attempts = await tryInstallations(FOLDER, version);
-  process.stdout.write(renderAttempts(attempts));
+  announce('Installations from a server on loopback:');
+  const attempts = await tryInstallations(FOLDER, version, (attempt) => {
+    console.log(renderAttempt(attempt));
+  });
   const failed = attempts.filter(({ failure }) => failure !== undefined).map(({ name }) => name);
   if (failed.length > 0) throw new ReleaseError(`the release cannot be installed with ${failed.join(', ')}`);
 }

@@ -31,8 +31,13 @@ async function attempt(path: InstallPath, installation: Parameters<InstallPath['
  * Tries each path in a folder of its own, which is removed afterwards.
  *
  * @param release the folder with the files of a release
+ * @param report gets each result as soon as there is one
  */
-export async function tryInstallations(release: string, version: string): Promise<readonly Attempt[]> {
+export async function tryInstallations(
+  release: string,
+  version: string,
+  report: (attempt: Attempt) => void = () => undefined,
+): Promise<readonly Attempt[]> {
   const server = await startReleaseServer(release);
   const root = await mkdtemp(join(tmpdir(), 'cka-installations-'));
   try {
@@ -42,7 +47,9 @@ export async function tryInstallations(release: string, version: string): Promis
     for (const [number, path] of listInstallPaths().entries()) {
       const folder = join(root, String(number));
       await mkdir(folder);
-      attempts.push(await attempt(path, { url: server.url, version, release, folder }));
+      const result = await attempt(path, { url: server.url, version, release, folder });
+      report(result);
+      attempts.push(result);
     }
     return attempts;
   } finally {
@@ -51,13 +58,9 @@ export async function tryInstallations(release: string, version: string): Promis
   }
 }
 
-/** Renders a line for each path. */
-export function renderAttempts(attempts: readonly Attempt[]): string {
-  const width = Math.max(...attempts.map(({ name }) => name.length));
-  return attempts
-    .map(({ name, missing, failure }) => {
-      const result = missing !== undefined ? `not tried: ${missing} is missing` : (failure ?? 'installed, and it runs');
-      return `  ${name.padEnd(width)}  ${result}\n`;
-    })
-    .join('');
+/** Renders a result as a line. */
+export function renderAttempt({ name, missing, failure }: Attempt): string {
+  const width = Math.max(...listInstallPaths().map((path) => path.name.length));
+  const result = missing !== undefined ? `not tried: ${missing} is missing` : (failure ?? 'installed, and it runs');
+  return `  ${name.padEnd(width)}  ${result}`;
 }
