@@ -1,6 +1,6 @@
 // The signing keys of the issuer: their stores, their schedule, and the commands about them. Time is virtual.
 
-import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import t from 'tap';
@@ -117,6 +117,19 @@ void t.test('a file that other users can read or replace is refused', async (t) 
   chmodSync(folder, 0o777);
   t.match(await failToStart(t, keyFile), { status: 3, stderr: /other users can write to the folder/ });
 });
+
+void t.test(
+  'a folder of another user is refused, who could put an old file of keys into it',
+  { skip: process.geteuid?.() !== 0 && 'only root can give a folder away' },
+  async (t) => {
+    const keyFile = await makeKeyFile(t);
+    chownSync(join(keyFile, '..'), 12_345, 12_345);
+    t.match(await failToStart(t, keyFile), {
+      status: 3,
+      stderr: /belongs to another user; make the user of the issuer/,
+    });
+  },
+);
 
 void t.test(
   'an issuer that loses its store goes on with what it knows, and then says that it is not ready',

@@ -1,6 +1,6 @@
 // The issuer: discovery, keys, exchanges, and what it refuses. Runs against a stand-in Keystone.
 
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { createLocalJWKSet, jwtVerify } from 'jose';
@@ -12,6 +12,7 @@ import type { TestIssuer } from '../support/issuer.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import type { WebhookResponse } from '../support/webhook-client.ts';
 import { countValidations, issueToken, startTestKeystone, VALIDATION } from '../support/webhook-keystone.ts';
@@ -277,6 +278,46 @@ void t.test('with any shape of token, a token of the issuer itself never reaches
   const own = (body as TokenAnswer).access_token;
   checkRefused(t, await postForm(issuer, makeForm(own)), 400, 'invalid_grant', 'its own token');
   t.equal(countValidations(keystone), before);
+});
+
+void t.test('with any shape of token, what does not fit into a header is no Keystone token', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone, args: ['--any-token-shape'] });
+  const rows: readonly (readonly [name: string, token: string])[] = [
+    ['a line break', 'canary\r\nx-subject-token: other'],
+    ['a null byte', 'canary\0'],
+    ['a letter beyond Latin-1', 'canary\u0141'],
+    ['a space that a header loses', 'canary '],
+    ['more than Keystone reads', `canary${'x'.repeat(20_000)}`],
+  ];
+  for (const [name, token] of rows) {
+    checkRefused(t, await postForm(issuer, makeForm(token)), 400, 'invalid_grant', name);
+  }
+  t.equal(countValidations(keystone), 0);
+  t.notMatch(issuer.readOutput(), /internal error|canary/);
+  t.match(await postForm(issuer, makeForm('of-another-shape')), { status: 400 }, 'Keystone is asked about others');
+  t.equal(countValidations(keystone), 1);
+});
+
+void t.test('the rules of an audience count that are in force when Keystone has answered', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  let answerKeystone: (() => void) | undefined;
+  keystone.answerNext((_request, response, { makeDefaultResponse }) => {
+    answerKeystone = () => {
+      sendResponse(response, makeDefaultResponse());
+    };
+  }, VALIDATION);
+  const exchanging = postForm(issuer, makeForm(issueToken(keystone)));
+  const sendAnswer = await waitUntil('Keystone has the request', () => answerKeystone);
+  writeFileSync(
+    issuer.audiencesFile,
+    JSON.stringify({ audiences: [{ name: AUDIENCE, allow: [{ roles: ['cluster-admin'] }] }] }),
+  );
+  issuer.signal('SIGHUP');
+  await waitUntil('the audiences are read again', () => /"what":"audiences".*"reloaded"/.test(issuer.readOutput()));
+  sendAnswer();
+  checkRefused(t, await exchanging, 403, 'access_denied', 'the rule that allowed it is gone');
 });
 
 void t.test('a Keystone that is away or broken is not taken for a refusal', async (t) => {

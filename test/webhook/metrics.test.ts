@@ -110,6 +110,19 @@ void t.test('each refusal is counted with its cause, which is one of a few words
   t.strictSame(causes.toSorted(), [...REFUSAL_CAUSES].toSorted());
 });
 
+void t.test(
+  'with any shape of token, what does not fit into a header is refused, and is no outage of Keystone',
+  async (t) => {
+    const keystone = await startTestKeystone(t);
+    const webhook = await startWebhook(t, { keystone, args: ['--any-token-shape'] });
+    const tokens = ['a\nb', 'a\0', '\u0141', 'x'.repeat(20_000)];
+    for (const token of tokens) t.match(await webhook.reviewToken(token), { authenticated: false });
+    const text = await readMetrics(webhook);
+    t.match(text, `keystone_auth_refusals_total{cause="unrecognized"} ${tokens.length}`);
+    t.match(text, 'keystone_auth_keystone_judgements_total{outcome="unknown"} 0');
+  },
+);
+
 void t.test('the metrics say when the certificate expires and whether the current content is in force', async (t) => {
   const file = join(makeTestFolder(t), 'policy.json');
   writeFileSync(file, '[]');

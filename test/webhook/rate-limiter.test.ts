@@ -135,7 +135,12 @@ void t.test('the least recently used verdicts leave the cache', async (t) => {
   const entity = { id: 'x', name: 'x' };
   const owner = { user: entity, userDomain: entity, project: entity, projectDomain: entity, roles: [] };
   const token: ValidToken = { kind: 'valid', owner, groups: [], expiresAt: Infinity };
-  const cache = new VerdictCache({ validTtlMs: 1_000, now: () => 0, maxSizes: { valid: 2, refused: 2 } });
+  const cache = new VerdictCache({
+    validTtlMs: 1_000,
+    now: () => 0,
+    monotonicMs: () => 0,
+    maxSizes: { valid: 2, refused: 2 },
+  });
   cache.store('a', token, 0);
   cache.store('b', token, 0);
   t.match(cache.read('a'), { kind: 'valid' });
@@ -148,6 +153,26 @@ void t.test('the least recently used verdicts leave the cache', async (t) => {
   t.equal(cache.wasValid('a'), false);
   t.match(cache.read('c'), { kind: 'valid' });
   t.equal(cache.read('unseen'), undefined);
+});
+
+void t.test('a verdict does not count for longer because the clock was set back', (t) => {
+  const entity = { id: 'x', name: 'x' };
+  const owner = { user: entity, userDomain: entity, project: entity, projectDomain: entity, roles: [] };
+  let [time, elapsed] = [10_000_000, 0];
+  const cache = new VerdictCache({ validTtlMs: 5_000, now: () => time, monotonicMs: () => elapsed });
+  cache.store('valid', { kind: 'valid', owner, groups: [], expiresAt: time + 3_600_000 }, elapsed);
+  cache.store('refused', { kind: 'refused', cause: 'not-accepted', reason: 'no' }, elapsed);
+  time -= 3_600_000;
+  elapsed += 4_999;
+  t.match(cache.read('valid'), { kind: 'valid' });
+  elapsed += 1;
+  t.equal(cache.read('valid'), undefined, 'Keystone is asked again after 5 seconds');
+  elapsed += 55_000;
+  t.equal(cache.read('refused'), undefined, 'a refusal is forgotten after a minute');
+  cache.store('valid', { kind: 'valid', owner, groups: [], expiresAt: time + 60_000 }, elapsed);
+  time += 60_000;
+  t.match(cache.read('valid'), { kind: 'refused', cause: 'expired' }, 'the end of the token counts too');
+  t.end();
 });
 
 void t.test('clients take turns, so that one that sends many tokens does not keep the others waiting', async (t) => {

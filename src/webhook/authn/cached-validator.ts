@@ -53,7 +53,7 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
   // A random key, so that a memory dump shows neither tokens nor hashes that can be looked up elsewhere.
   const hmacKey = randomBytes(32);
   const hash = (token: string): string => createHmac('sha256', hmacKey).update(token).digest('base64');
-  const cache = new VerdictCache({ validTtlMs: cacheTtlMs, now });
+  const cache = new VerdictCache({ validTtlMs: cacheTtlMs, now, monotonicMs: clock.monotonicMs });
   const questions = new SharedQuestions<CheckedToken>(clock, ({ result }) => result.kind !== 'unknown');
 
   async function askKeystone({ token, key, priority, client }: Question, onSent: () => void): Promise<CheckedToken> {
@@ -62,7 +62,7 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
       return { result: { kind: 'unknown', reason: 'too many tokens are waiting for Keystone' }, source: 'gate' };
     }
     onSent();
-    const askedAt = now();
+    const askedAt = clock.monotonicMs();
     const result = await validate(token, {
       timeoutMs,
       probableUserId: cache.findUserId(key) ?? readUserId(token.reveal()),

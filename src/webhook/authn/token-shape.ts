@@ -20,6 +20,13 @@ const SKEW_MS = 300_000;
 /** Keystone tokens are valid for hours; no deployment lets them be valid for longer than this. */
 const MAX_LIFETIME_MS = 30 * 24 * 3_600_000;
 
+/**
+ * Whether a text of any shape can be a token: it fits into the header in which it is sent to Keystone. Another one would
+ * fail there like a question without an answer.
+ */
+export const fitsIntoHeader = (token: string): boolean =>
+  token.length <= MAX_LENGTH && token.trim() === token && /^[\x20-\x7e]+$/.test(token);
+
 function isFernet(token: string): boolean {
   if (!FERNET.test(token)) return false;
   const byteCount = Math.floor((token.replace(/=+$/, '').length * 3) / 4);

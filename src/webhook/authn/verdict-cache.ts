@@ -13,22 +13,23 @@ const REFRESH_AFTER = 2 / 3;
 /** Time between two such attempts, in ms. */
 const REFRESH_RETRY_MS = 3_000;
 
+/** Its times are those of the monotonic clock: a clock that is set back must not make a verdict count for longer. */
 interface Entry {
-  /** When Keystone was asked, ms since 1970, UTC. */
+  /** When Keystone was asked, in ms. */
   readonly askedAt: number;
 }
 
 interface ValidEntry extends Entry {
   readonly token: ValidToken;
-  /** When it must be validated again, ms since 1970, UTC. */
+  /** When it must be validated again, in ms. */
   readonly until: number;
-  /** When it may be validated again in the background, ms since 1970, UTC. */
+  /** When it may be validated again in the background, in ms. */
   refreshAt: number;
 }
 
 interface RefusedEntry extends Entry {
   readonly refusal: Refusal;
-  /** ms since 1970, UTC. */
+  /** In ms. */
   readonly until: number;
 }
 
@@ -46,6 +47,8 @@ export interface VerdictCacheSettings {
   readonly validTtlMs: number;
   /** ms since 1970, UTC. */
   readonly now: () => number;
+  /** The monotonic clock, in ms. */
+  readonly monotonicMs: () => number;
   /** How many tokens of each kind are cached; the least recently used ones are removed first. */
   readonly maxSizes?: CacheSizes;
 }
@@ -54,12 +57,15 @@ export interface VerdictCacheSettings {
 export class VerdictCache {
   readonly #validTtlMs: number;
   readonly #now: () => number;
+  readonly #monotonicMs: () => number;
   readonly #valid: LRUCache<string, ValidEntry>;
   readonly #refused: LRUCache<string, RefusedEntry>;
 
-  constructor({ validTtlMs, now, maxSizes = { valid: 10_000, refused: 20_000 } }: VerdictCacheSettings) {
+  constructor(settings: VerdictCacheSettings) {
+    const { validTtlMs, now, monotonicMs, maxSizes = { valid: 10_000, refused: 20_000 } } = settings;
     this.#validTtlMs = validTtlMs;
     this.#now = now;
+    this.#monotonicMs = monotonicMs;
     this.#valid = new LRUCache({ max: maxSizes.valid });
     this.#refused = new LRUCache({ max: maxSizes.refused });
   }
@@ -80,11 +86,12 @@ export class VerdictCache {
 
   /** The verdict, unless Keystone must be asked. */
   read(key: string): CachedVerdict | undefined {
-    const at = this.#now();
+    const at = this.#monotonicMs();
     const entry = this.#valid.get(key);
     if (entry === undefined) return this.#readRefused(key, at);
-    if (entry.until > at) return { kind: 'valid', token: entry.token, isRefreshDue: entry.refreshAt <= at };
-    if (entry.token.expiresAt > at) return undefined;
+    if (entry.token.expiresAt > this.#now()) {
+      return entry.until > at ? { kind: 'valid', token: entry.token, isRefreshDue: entry.refreshAt <= at } : undefined;
+    }
     this.#valid.delete(key);
     return { kind: 'refused', cause: 'expired', reason: 'the token has expired' };
   }
@@ -92,20 +99,20 @@ export class VerdictCache {
   /** Notes that a refresh has started, so that the next one waits. */
   postponeRefresh(key: string): void {
     const entry = this.#valid.get(key);
-    if (entry !== undefined) entry.refreshAt = this.#now() + REFRESH_RETRY_MS;
+    if (entry !== undefined) entry.refreshAt = this.#monotonicMs() + REFRESH_RETRY_MS;
   }
 
   /**
    * Stores a verdict; an unknown one changes nothing, nor does one on an earlier question than the stored verdict.
    *
-   * @param askedAt when Keystone was asked, ms since 1970, UTC
+   * @param askedAt when Keystone was asked, in ms of the monotonic clock
    */
   store(key: string, result: ValidationResult, askedAt: number): void {
-    const at = this.#now();
+    const at = this.#monotonicMs();
     const stored = this.#valid.get(key) ?? this.#refused.get(key);
     if (stored !== undefined && stored.askedAt > askedAt) return;
     if (result.kind === 'valid') {
-      const until = Math.min(at + this.#validTtlMs, result.expiresAt);
+      const until = at + Math.min(this.#validTtlMs, result.expiresAt - this.#now());
       this.#valid.set(key, { askedAt, token: result, until, refreshAt: at + (until - at) * REFRESH_AFTER });
       this.#refused.delete(key);
     } else if (result.kind === 'refused') {

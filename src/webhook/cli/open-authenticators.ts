@@ -2,6 +2,7 @@
 import type { Authenticator } from '../authn/authenticator.ts';
 import { makeIssuerKeys } from '../authn/issuer-keys.ts';
 import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
+import { fitsIntoHeader } from '../authn/token-shape.ts';
 import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
 import type { NamingRules } from '../authn/user-info.ts';
 import { NAMES_DROPPED } from './names-dropped.ts';
@@ -16,7 +17,7 @@ export type AuthenticatorContext = SynchronizerContext & HttpClientContext;
 
 function skipsShapeCheck({ allowsAnyTokenShape, oidc }: WebhookSettings, token: string): boolean {
   // Tokens of the issuer say so themselves, and Keystone must not see them.
-  return allowsAnyTokenShape && (oidc === undefined || !hasIssuerClaim(oidc.issuer, token));
+  return allowsAnyTokenShape && fitsIntoHeader(token) && (oidc === undefined || !hasIssuerClaim(oidc.issuer, token));
 }
 
 /** Makes the function that returns the current rules, the same object until the role mappings change. */

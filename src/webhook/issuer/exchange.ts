@@ -1,7 +1,7 @@
 /** Exchanges a Keystone token for a token of this issuer. */
 import type { CheckedToken } from '../authn/cached-validator.ts';
 import { hasIssuerClaim } from '../authn/oidc-authenticator.ts';
-import { classifyTokenShape } from '../authn/token-shape.ts';
+import { classifyTokenShape, fitsIntoHeader } from '../authn/token-shape.ts';
 import { mapOwnerToUserInfo } from '../authn/user-info.ts';
 import type { NamingRules } from '../authn/user-info.ts';
 import type { ValidToken } from '../authn/validate-token.ts';
@@ -90,7 +90,8 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
     if (hasIssuerClaim(issuer, text)) {
       throw new OAuthError('invalid_grant', 'a token of this issuer cannot be exchanged', { cause: 'own-token' });
     }
-    if (!allowsAnyTokenShape && classifyTokenShape(text, now()) === 'impossible') {
+    const isPossible = allowsAnyTokenShape ? fitsIntoHeader(text) : classifyTokenShape(text, now()) !== 'impossible';
+    if (!isPossible) {
       throw makeRefusal('unrecognized', 'the subject token is not a Keystone token');
     }
     const checked = await check(token, client);
@@ -108,8 +109,10 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
   }
 
   return async ({ subjectToken, audience: audienceName }, client, trace) => {
-    const audience = findAudience(audienceName, trace);
+    findAudience(audienceName, trace);
     const valid = await validate(subjectToken, client);
+    // The rules may have changed while Keystone was asked.
+    const audience = findAudience(audienceName, trace);
     const { owner } = valid;
     trace.uid = owner.user.id;
     trace.projectId = owner.project.id;

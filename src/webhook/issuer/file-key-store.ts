@@ -15,6 +15,7 @@ import type { SigningKey } from './signing-key.ts';
 
 const OTHERS = 0o077n;
 const WRITABLE_BY_OTHERS = 0o022;
+const ROOT = 0;
 const MAX_BYTES = 256 * 1024;
 
 /** How long to wait for another process that changes the keys, and between two attempts, in ms. */
@@ -28,7 +29,7 @@ interface FileKeyStoreSettings {
 }
 
 /** @throws ConfigError if other users could replace files in the folder */
-function checkFolder({ path, origin }: NamedFile): void {
+function checkFolder({ file: { path, origin }, uid }: FileKeyStoreSettings): void {
   const folder = dirname(path);
   const stats = statSync(folder, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) {
@@ -37,6 +38,11 @@ function checkFolder({ path, origin }: NamedFile): void {
   if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
     throw new ConfigError(`${origin}: other users can write to the folder ${folder}`, {
       hint: 'use a folder with the mode 0700 that contains nothing else',
+    });
+  }
+  if (uid !== undefined && stats.uid !== uid && stats.uid !== ROOT) {
+    throw new ConfigError(`${origin}: the folder ${folder} belongs to another user`, {
+      hint: 'make the user of the issuer its owner, and set its mode to 0700',
     });
   }
 }
@@ -108,7 +114,7 @@ async function withLock<T>({ file }: FileKeyStoreSettings, task: () => Promise<T
  */
 export function openFileKeyStore(settings: FileKeyStoreSettings): KeyStore {
   const { file } = settings;
-  checkFolder(file);
+  checkFolder(settings);
   return {
     place: file.path,
     read: () => readKeys(settings),
