@@ -17,6 +17,7 @@ import { makeForm, makeIssuerCommandLine, postForm } from '../support/issuer-set
 import { startLoadBalancer } from '../support/load-balancer.ts';
 import { skipBecause } from '../support/missing-tools.ts';
 import { logIn } from '../support/tenancy.ts';
+import { pickSize } from '../support/test-size.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startServerProcess, startWebhookProcess } from '../support/webhook-process.ts';
 import type { WebhookProcess } from '../support/webhook-process.ts';
@@ -24,7 +25,7 @@ import type { WebhookProcess } from '../support/webhook-process.ts';
 const AUDIENCE = 'cluster-a';
 
 /** Clients that get tokens and use them, one after the other, while the key changes. */
-const CLIENTS = 5;
+const CLIENTS = pickSize(20, 5);
 
 const packages = await findPythonPackages('pyjwt-2.10.1', ['PyJWT[crypto]==2.10.1']);
 

@@ -120,7 +120,7 @@ function makeGet({ http, authUrl, now, clock, warn }: TokenValidatorSettings): G
     try {
       return await send();
     } catch (error) {
-      // An idle connection that Keystone has just closed looks like an outage.
+      // A Keystone that restarts closes connections. Behind a balancer, another one answers.
       const canRetry = error instanceof PluginError && error.code === 'unreachable' && deadline - now() > MIN_RETRY_MS;
       if (!canRetry) throw error;
       return send();
