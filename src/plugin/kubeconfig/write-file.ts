@@ -7,11 +7,11 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
-  renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { renameOver } from '../../shared/base/rename-over.ts';
 
 const OWNER_ONLY = 0o600;
 const OTHERS = 0o077;
@@ -72,7 +72,7 @@ export function writePrivately(path: string, content: string | Buffer): void {
     } finally {
       closeSync(fd);
     }
-    renameSync(temporary, path);
+    renameOver(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;

@@ -1,6 +1,7 @@
 /** Writes files that only their owner can access. */
-import { closeSync, constants, fsyncSync, futimesSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, futimesSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { renameOver } from './rename-over.ts';
 
 const FILE_MODE = 0o600;
 
@@ -62,7 +63,7 @@ export function replacePrivateFile(file: PrivateFile): void {
   const temporary = join(file.folder, file.temporaryName);
   try {
     writeNew(temporary, file);
-    renameSync(temporary, join(file.folder, file.name));
+    renameOver(temporary, join(file.folder, file.name));
   } catch (error) {
     removeQuietly(temporary);
     throw error;
