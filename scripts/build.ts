@@ -34,7 +34,7 @@ const NOT_IN_WEBHOOK = /^src\/plugin\//;
 
 /** Files that the fast path may contain. */
 const FAST_PATH =
-  /^src\/plugin\/main\.ts$|^src\/shared\/base\/(host|errors|file-stamp|json|process-identity|read-file|rename-over|write-private-file|secret|terminal-text)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
+  /^src\/plugin\/main\.ts$|^src\/shared\/base\/(block|host|errors|file-stamp|json|process-identity|read-file|rename-over|write-private-file|secret|terminal-text)\.ts$|^src\/plugin\/(fast-path|exec|cache)\//;
 
 /** The same for a single executable. The files in `packaged/` run on a cache miss only. */
 const FAST_PATH_PACKAGED = new RegExp(`${FAST_PATH.source}|^src\\/plugin\\/packaged\\/`);

@@ -1,6 +1,7 @@
 /** The only file that uses `process`: what a run reads from its machine and does to it. */
 import { existsSync, fstatSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { block } from './block.ts';
 import { ConfigError, getErrorCode } from './errors.ts';
 import { identifyProcess, readInitialVariables } from './process-identity.ts';
 import type { ProcessIdentity } from './process-identity.ts';
@@ -84,12 +85,8 @@ export interface Host {
 const ASCII = /^[\n -~]*$/;
 
 // On Bun, a function that names a global object creates it when the function is first called, even where it is not used.
-// A tenth of a cache hit would be `Buffer`. So these are functions of their own.
+// A tenth of a cache hit would be `Buffer`. So this is a function of its own, and so is `block`.
 const encode = (text: string): Buffer => Buffer.from(text);
-
-function waitForMillisecond(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-}
 
 /** Writes the beginning, and returns what is left. */
 function writeSome(fd: number, content: string | Buffer): string | Buffer {
@@ -112,7 +109,7 @@ function writeAll(fd: number, text: string): string | undefined {
       if (code === 'EPIPE') return undefined;
       if (code !== 'EAGAIN') return code;
       // Another program made the pipe non-blocking, and it is full.
-      waitForMillisecond();
+      block(1);
     }
   }
   return undefined;

@@ -1,5 +1,6 @@
 import { renameSync } from 'node:fs';
 import { sep } from 'node:path';
+import { block } from './block.ts';
 import { getErrorCode } from './errors.ts';
 
 /** What a rename needs of the system. */
@@ -13,9 +14,7 @@ export interface RenameSystem {
 const SYSTEM: RenameSystem = {
   rename: renameSync,
   isWindows: sep === '\\',
-  wait: (ms) => {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-  },
+  wait: block,
 };
 
 /** How Windows says that another program has the file open. */

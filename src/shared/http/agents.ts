@@ -98,14 +98,16 @@ function report(connecting: Promise<Duplex>, callback: (error: Error | null, str
 
 /** The TLS options for one origin. */
 interface OriginTls {
+  readonly settings: TlsSettings;
   readonly options: AgentOptions;
   /** Returns the context that is made of the options, for all connections: reading the system's authorities takes time. */
   readonly getContext: () => SecureContext;
 }
 
-function makeOriginTls(options: AgentOptions): OriginTls {
+function makeOriginTls(settings: TlsSettings, serverName: string | undefined): OriginTls {
+  const options = { ...makeTlsOptions(settings), ...(serverName === undefined ? {} : { servername: serverName }) };
   let context: SecureContext | undefined;
-  return { options, getContext: () => (context ??= createSecureContext(options)) };
+  return { settings, options, getContext: () => (context ??= createSecureContext(options)) };
 }
 
 /** Connects to one https origin. */
@@ -195,8 +197,7 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
   const shareTls = ({ origin }: URL): OriginTls => {
     const known = tlsOfOrigins.get(origin);
     if (known !== undefined) return known;
-    const options = makeTlsOptions(restrictTls(tls, origin, trustedOrigins));
-    const made = makeOriginTls({ ...options, ...(serverName === undefined ? {} : { servername: serverName }) });
+    const made = makeOriginTls(restrictTls(tls, origin, trustedOrigins), serverName);
     tlsOfOrigins.set(origin, made);
     return made;
   };
@@ -205,9 +206,7 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
     const agent =
       proxy === undefined
         ? new DirectAgent(ownTls, keepAlive)
-        : new TunnelAgent(ownTls, keepAlive, () =>
-            openTunnel(proxy, url, makeProxyTlsOptions(restrictTls(tls, url.origin, trustedOrigins))),
-          );
+        : new TunnelAgent(ownTls, keepAlive, () => openTunnel(proxy, url, makeProxyTlsOptions(ownTls.settings)));
     return { agent: { https: agent }, proxy };
   };
   const makeHttpRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
