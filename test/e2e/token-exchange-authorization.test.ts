@@ -14,11 +14,10 @@ import { makeKeyFile } from '../support/issuer.ts';
 import { makeIssuerCommandLine } from '../support/issuer-settings.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
-import { listRequests, watchRequests } from '../support/request-log.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { readClaims } from '../support/stand-in-exchange.ts';
-import { startSwitchedForwarder } from '../support/switched-forwarder.ts';
+import { startSwitchedKeystone } from '../support/switched-keystone.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startServerProcess, startWebhookProcess } from '../support/webhook-process.ts';
 
@@ -86,17 +85,13 @@ await testOnEachKubernetes(
     // The flags of older versions set no extra keys, to which the policy of the webhook applies.
     const hasExtra = programs.minor >= 34;
     const place = await chooseClusterPlace(t, environment);
-    const watched = watchRequests(http);
-    const forwarder = await startSwitchedForwarder(t, Number(new URL(http.url).port));
-    const keystoneUrl = `http://127.0.0.1:${forwarder.port}${watched.prefix}`;
-    const countLogins = (): number =>
-      listRequests(watched).filter(({ method, status }) => method === 'POST' && status === 201).length;
+    const keystone = await startSwitchedKeystone(t, http);
     const policyFile = join(place.folder, 'policy.json');
     writeFileSync(policyFile, JSON.stringify(POLICY));
     const webhook = await startWebhookProcess(t, { keystone: http, pki, args: ['--keystone-policy-file', policyFile] });
     const [port, keyFile] = [await findFreePort(), await makeKeyFile(t)];
     const url = `https://127.0.0.1:${port}`;
-    const settings = { keystone: { url: keystoneUrl }, keyFile, url, port, pki, audiences: AUDIENCES };
+    const settings = { keystone, keyFile, url, port, pki, audiences: AUDIENCES };
     await startServerProcess(t, await makeIssuerCommandLine(t, { ...settings, args: ['--keystone-timeout', '4'] }));
     const cluster = await startCluster(t, environment, programs, {
       place,
@@ -114,7 +109,7 @@ await testOnEachKubernetes(
     const addContext = async (name: string, login: LoginSettings): Promise<Kubectl> => {
       const add = await runPlugin({
         home: cluster.home,
-        env: { ...login, OS_AUTH_URL: `${keystoneUrl}/v3`, PATH: cluster.env['PATH'] },
+        env: { ...login, OS_AUTH_URL: `${keystone.url}/v3`, PATH: cluster.env['PATH'] },
         args: [
           ...['kubeconfig', 'add', `--kubeconfig=${kubeconfig}`, `--name=${name}`, `--server=${cluster.url}`],
           ...[`--certificate-authority=${pki.ca}`, `--command=${PLUGIN_PATH}`, '--with-secrets'],
@@ -220,9 +215,9 @@ await testOnEachKubernetes(
           t.equal(run.status, 0, run.stderr);
           return Number(readClaims(run.stdout.trim())['exp']) * 1_000;
         };
-        const logins = countLogins();
+        const logins = keystone.countLogins();
         await readEnd();
-        forwarder.switch(false);
+        keystone.switch(false);
         const end = await readEnd();
         t.ok(end <= Date.now() + LIFETIME_SECONDS * 1_000);
         let [before, after] = [0, 0];
@@ -247,9 +242,9 @@ await testOnEachKubernetes(
           if (after === 0) await sleep(1_000);
         }
         t.comment(`${before} commands before the end of the JWT, ${after} after it`);
-        forwarder.switch(true);
+        keystone.switch(true);
         await waitUntil('Keystone is asked again', async () => (await getVersion()).status === 0);
-        t.equal(countLogins(), logins, 'renewed without a login');
+        t.equal(keystone.countLogins(), logins, 'renewed without a login');
       },
     );
   },

@@ -16,12 +16,11 @@ import type { DoctorCheck } from '../support/doctor.ts';
 import { countExchanges } from '../support/count-exchanges.ts';
 import { findCheck } from '../support/doctor.ts';
 import { makeIssuerCommandLine } from '../support/issuer-settings.ts';
-import { listRequests, watchRequests } from '../support/request-log.ts';
 import { startRecordingProxy } from '../support/recording-proxy.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import { readClaims } from '../support/stand-in-exchange.ts';
 import { pickSize } from '../support/stress.ts';
-import { startSwitchedForwarder } from '../support/switched-forwarder.ts';
+import { startSwitchedKeystone } from '../support/switched-keystone.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { WITHOUT_WEBHOOK } from '../support/without-webhook.ts';
 import { startServerProcess } from '../support/webhook-process.ts';
@@ -104,11 +103,7 @@ await testOnEachKubernetes(
   async (t, environment, programs) => {
     const { pki, http, tenancy } = environment;
     const place = await chooseClusterPlace(t, environment);
-    const watched = watchRequests(http);
-    const forwarder = await startSwitchedForwarder(t, Number(new URL(http.url).port));
-    const keystoneUrl = `http://127.0.0.1:${forwarder.port}${watched.prefix}`;
-    const countLogins = (): number =>
-      listRequests(watched).filter(({ method, status }) => method === 'POST' && status === 201).length;
+    const keystone = await startSwitchedKeystone(t, http);
 
     const keyFile = join(place.folder, 'keys.json');
     const now = Date.now();
@@ -116,7 +111,7 @@ await testOnEachKubernetes(
     const port = await findFreePort();
     const url = `https://127.0.0.1:${port}/keystone`;
     const commandLine = await makeIssuerCommandLine(t, {
-      ...{ keystone: { url: keystoneUrl }, keyFile, url, port, pki, args: ISSUER_ARGS },
+      ...{ keystone, keyFile, url, port, pki, args: ISSUER_ARGS },
       audiences: { audiences: [{ name: AUDIENCE, allow: [{ roles: ['member'] }] }] },
     });
     const issuer = await startServerProcess(t, commandLine);
@@ -142,7 +137,7 @@ await testOnEachKubernetes(
     const kubeconfig = join(cluster.home.path, 'exchange');
     const add = await runPlugin({
       home: cluster.home,
-      env: { ...cluster.env, OS_AUTH_URL: `${keystoneUrl}/v3` },
+      env: { ...cluster.env, OS_AUTH_URL: `${keystone.url}/v3` },
       args: [
         ...['kubeconfig', 'add', `--kubeconfig=${kubeconfig}`, '--name=web', `--server=${proxy.url}`, '--set-current'],
         ...[`--certificate-authority=${pki.ca}`, `--token-exchange-url=${url}`, `--token-exchange-cacert=${pki.ca}`],
@@ -173,7 +168,7 @@ await testOnEachKubernetes(
       t.equal(username, 'alice');
       t.ok(groups.includes(tenancy.projects.demo.id));
       t.match(await cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'default'), { status: 1 });
-      t.equal(countLogins(), 1, 'one login for all commands');
+      t.equal(keystone.countLogins(), 1, 'one login for all commands');
       const { jwts, keystoneTokens } = readTokens(cluster);
       t.same([jwts.length, keystoneTokens.length], [1, 1]);
       t.match(readClaims(jwts[0] ?? ''), { iss: url, aud: AUDIENCE });
@@ -195,16 +190,16 @@ await testOnEachKubernetes(
     });
 
     await t.test('without Keystone, commands work until the JWT expires, and then again without a login', async (t) => {
-      forwarder.switch(false);
+      keystone.switch(false);
       for (let count = 0; count < 3; count += 1) await getPodsWell(t, 'Keystone is down');
       ageJwts(cluster, 9 * 60_000);
       await getPodsWell(t, 'in the last two minutes');
-      forwarder.switch(true);
+      keystone.switch(true);
       removeJwts(cluster);
       const before = await countExchanges(issuer);
       await waitUntil('Keystone is asked again', async () => (await getPods()).status === 0);
       t.ok((await countExchanges(issuer)) > before);
-      t.equal(countLogins(), 1);
+      t.equal(keystone.countLogins(), 1);
     });
 
     await t.test('a rotation of the keys refuses nobody', async (t) => {
@@ -237,7 +232,7 @@ await testOnEachKubernetes(
       t.same(failures, []);
       t.not(oldKid, next.kid);
       t.comment(`${count} commands, ${failures.length} refused`);
-      t.equal(countLogins(), 1);
+      t.equal(keystone.countLogins(), 1);
     });
 
     await t.test('no byte of a Keystone token has reached the cluster', async (t) => {
