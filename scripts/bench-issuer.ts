@@ -30,6 +30,7 @@ import { readVersion } from './kubernetes/kube-apiserver.ts';
 import { describeMachine, estimate, median, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
 import { findFreePort } from './lib/free-port.ts';
+import { makeOwner } from './lib/owner.ts';
 import { WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '10' } } });
@@ -46,12 +47,10 @@ const NO_LIMIT = ['--keystone-rate', '9999', '--keystone-concurrency', '64', '--
 type Slices = ReadonlyMap<string, readonly BenchSlice[]>;
 type Figure = (slice: BenchSlice) => number;
 
-const cleanups: (() => unknown)[] = [];
-const owner = { teardown: (task: () => unknown) => cleanups.push(task) };
+const owner = makeOwner();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    for (const cleanup of cleanups.reverse()) void cleanup();
-    process.exit(1);
+    void owner.end().finally(() => process.exit(1));
   });
 }
 
@@ -246,5 +245,5 @@ ${renderExchanges(exchanges)}${apiPart}`;
   mkdirSync('bench', { recursive: true });
   writeFileSync(RESULTS, report);
 } finally {
-  for (const cleanup of cleanups.reverse()) await cleanup();
+  await owner.end();
 }

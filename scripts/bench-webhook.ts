@@ -22,7 +22,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { WEBHOOK_PATH } from '../test/support/built-programs.ts';
-import { generateLoad } from '../test/support/load-generator.ts';
+import { expectText, forDuration, generateLoad } from '../test/support/load-generator.ts';
 import type { LoadResult } from '../test/support/load-generator.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../test/support/webhook-client.ts';
 import type { StandInKeystone } from '../test/support/stand-in-keystone.ts';
@@ -47,6 +47,7 @@ import type { Bar } from './lib/bar-chart.ts';
 import { describeMachine, estimate, median, quantile, showEstimate } from './lib/estimate.ts';
 import type { Estimate } from './lib/estimate.ts';
 import { startGoWebhook } from './lib/go-webhook.ts';
+import { makeOwner } from './lib/owner.ts';
 import { WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -86,18 +87,12 @@ interface Figures extends Case {
 
 /** Sends a request on every connection as soon as the last one is answered. */
 function measure(port: number, ca: Buffer, { name, body, expected }: Case): Promise<LoadResult> {
-  let end: number | undefined;
   return generateLoad({
     port,
     ca,
     connections: CONNECTIONS,
-    nextBody: () => {
-      end ??= performance.now() + SLICE_MS;
-      return performance.now() < end ? body : undefined;
-    },
-    onResponse: (response) => {
-      if (!response.includes(expected)) throw new Error(`${name}: ${response}`);
-    },
+    nextBody: forDuration(SLICE_MS, () => body),
+    onResponse: expectText(name, expected),
   });
 }
 
@@ -186,8 +181,7 @@ interface GoFigures {
   readonly residentMb: { readonly ours: number; readonly theirs: number };
 }
 
-const cleanups: (() => unknown)[] = [];
-const owner = { teardown: (task: () => unknown) => cleanups.push(task) };
+const owner = makeOwner();
 const folder = makeTestFolder(owner);
 
 type Programs = Extract<Awaited<ReturnType<typeof findKubernetes>>, { apiServer: string }>;
@@ -396,5 +390,5 @@ ${go === undefined ? '' : renderGoFigures(go)}`;
   writeFileSync(RESULTS, report);
   if (go !== undefined) writeFileSync(CHART, renderChart(go));
 } finally {
-  for (const cleanup of cleanups.reverse()) await cleanup();
+  await owner.end();
 }

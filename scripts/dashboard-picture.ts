@@ -13,6 +13,7 @@ import { issueToken, startTestKeystone } from '../test/support/webhook-keystone.
 import { startWebhookProcess } from '../test/support/webhook-process.ts';
 import type { WebhookProcess } from '../test/support/webhook-process.ts';
 import { findFreePort } from './lib/free-port.ts';
+import { makeOwner } from './lib/owner.ts';
 import { renderPanels } from './lib/panels.ts';
 import type { Line, Panel } from './lib/panels.ts';
 import { makePki } from './lib/pki.ts';
@@ -39,8 +40,7 @@ interface Series {
   readonly values: readonly (readonly [time: number, value: string])[];
 }
 
-const teardowns: (() => unknown)[] = [];
-const owner = { teardown: (task: () => unknown) => teardowns.push(task) };
+const owner = makeOwner();
 const folder = mkdtempSync(join(tmpdir(), 'cka-dashboard-'));
 
 async function askPrometheus(port: number, query: string, start: number, end: number): Promise<readonly Series[]> {
@@ -147,6 +147,6 @@ try {
   writeFileSync('docs/webhook/dashboard.svg', renderPanels('Keystone webhook', drawn, note));
 } finally {
   prometheus.kill('SIGKILL');
-  for (const task of teardowns.toReversed()) await task();
+  await owner.end();
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,11 +1,12 @@
 /** Requests to a kube-apiserver that verifies JWTs of the issuer, and to one that asks the webhook about tokens. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateLoad } from '../../test/support/load-generator.ts';
+import { expectText, forDuration, generateLoad } from '../../test/support/load-generator.ts';
 import type { LoadResult } from '../../test/support/load-generator.ts';
 import { makeForm, postForm } from '../../test/support/issuer-settings.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import type { Owner, WebhookClient } from '../../test/support/webhook-client.ts';
+import { WITHOUT_WEBHOOK_AUTHENTICATION, WITHOUT_WEBHOOK_AUTHORIZATION } from '../../test/support/without-webhook.ts';
 import { makeAdminToken, startKubeApiserver } from '../kubernetes/kube-apiserver.ts';
 import type { KubeApiserver, KubeApiserverOptions } from '../kubernetes/kube-apiserver.ts';
 import { writeIssuerFlags } from '../kubernetes/issuer-flags.ts';
@@ -67,18 +68,13 @@ async function startTarget(owner: Owner, settings: ApiSettings, column: Target['
       webhookPort: webhook.port,
       cacheSeconds: 0,
       flags: {
+        ...WITHOUT_WEBHOOK_AUTHORIZATION,
         // The default of kube-apiserver.
         'authentication-token-webhook-cache-ttl': undefined,
-        'authorization-mode': 'RBAC',
-        'authorization-webhook-config-file': undefined,
-        'authorization-webhook-version': undefined,
-        'authorization-webhook-cache-authorized-ttl': undefined,
-        'authorization-webhook-cache-unauthorized-ttl': undefined,
         ...(isWebhook
           ? {}
           : {
-              'authentication-token-webhook-config-file': undefined,
-              'authentication-token-webhook-version': undefined,
+              ...WITHOUT_WEBHOOK_AUTHENTICATION,
               ...writeIssuerFlags({ minor: readMinor(programs.version), url: issuerUrl, caFile: pki.ca, folder }),
             }),
       },
@@ -104,9 +100,7 @@ function measure(port: number, ca: Buffer, nextToken: (connection: number) => st
     writeRequest: (token) =>
       `GET ${PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\naccept: application/json\r\n\r\n`,
     nextBody: nextToken,
-    onResponse: (response) => {
-      if (!response.includes('"reason":"NotFound"')) throw new Error(`the API server answered ${response}`);
-    },
+    onResponse: expectText('the API server', '"reason":"NotFound"'),
   });
 }
 
@@ -151,14 +145,12 @@ export async function startApiCases(owner: Owner, settings: ApiSettings): Promis
           return tokens[connection];
         });
       },
-      measure: () => {
-        let end: number | undefined;
-        return measure(target.port, ca, (connection) => {
-          // Not before the connections are open.
-          end ??= performance.now() + SLICE_MS;
-          return performance.now() < end ? tokens[connection] : undefined;
-        });
-      },
+      measure: () =>
+        measure(
+          target.port,
+          ca,
+          forDuration(SLICE_MS, (connection) => tokens[connection]),
+        ),
     };
   }
 

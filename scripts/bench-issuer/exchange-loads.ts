@@ -1,8 +1,8 @@
 /** Exchanges at the issuer, and TokenReviews at the webhook, with the same stand-in for Keystone. */
-import { generateLoad, summarize } from '../../test/support/load-generator.ts';
+import { expectText, forDuration, generateLoad, summarize } from '../../test/support/load-generator.ts';
 import type { LoadResult, LoadTarget } from '../../test/support/load-generator.ts';
 import { openHttp1Channels } from '../../test/support/load-over-http1.ts';
-import { makeForm } from '../../test/support/issuer-settings.ts';
+import { encodeForm, makeForm, writeFormRequest } from '../../test/support/issuer-settings.ts';
 import { makeTokenReview } from '../../test/support/webhook-client.ts';
 import type { BenchCase } from './rounds.ts';
 
@@ -40,30 +40,9 @@ export interface ExchangeLoadSettings {
 }
 
 /** Writes an exchange for the token that is the body. */
-function writeExchange(token: string): string {
-  const form = new URLSearchParams(makeForm(token)).toString();
-  return (
-    'POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n' +
-    `content-length: ${Buffer.byteLength(form)}\r\n\r\n${form}`
-  );
-}
+const writeExchange = (token: string): string => writeFormRequest('/token', encodeForm(makeForm(token)));
 
 const writeDiscovery = (): string => 'GET /.well-known/openid-configuration HTTP/1.1\r\nhost: x\r\n\r\n';
-
-/** Returns bodies until the slice is over. */
-function makeBodies(makeBody: () => string): () => string | undefined {
-  let end: number | undefined;
-  return () => {
-    end ??= performance.now() + SLICE_MS;
-    return performance.now() < end ? makeBody() : undefined;
-  };
-}
-
-function checkResponse(expected: string): (response: string) => void {
-  return (response) => {
-    if (!response.includes(expected)) throw new Error(`the server answered ${response}`);
-  };
-}
 
 /** Sends what one run of the plugin sends: discovery and an exchange, on a connection of its own. */
 async function exchangeOnce(target: LoadTarget, token: string): Promise<void> {
@@ -78,9 +57,9 @@ async function exchangeOnce(target: LoadTarget, token: string): Promise<void> {
       new Promise((resolve) => {
         channel.send(body, resolve);
       });
-    checkResponse('"token_endpoint"')(await send(''));
+    expectText('discovery', '"token_endpoint"')(await send(''));
     isDiscovery = false;
-    checkResponse('"access_token"')(await send(token));
+    expectText('exchange', '"access_token"')(await send(token));
     channel.close();
   };
   await Promise.race([open(), failed]);
@@ -113,8 +92,8 @@ export function listExchangeCases(settings: ExchangeLoadSettings): readonly Benc
         port: webhook.port,
         ca,
         connections: CONNECTIONS,
-        nextBody: makeBodies(() => JSON.stringify(makeTokenReview(makeToken()))),
-        onResponse: checkResponse('"authenticated":true'),
+        nextBody: forDuration(SLICE_MS, () => JSON.stringify(makeTokenReview(makeToken()))),
+        onResponse: expectText(name, '"authenticated":true'),
       }),
   });
   const exchange = (name: string, server: Server, makeToken: () => string): BenchCase => ({
@@ -127,8 +106,8 @@ export function listExchangeCases(settings: ExchangeLoadSettings): readonly Benc
         ca,
         connections: CONNECTIONS,
         writeRequest: writeExchange,
-        nextBody: makeBodies(makeToken),
-        onResponse: checkResponse('"access_token"'),
+        nextBody: forDuration(SLICE_MS, makeToken),
+        onResponse: expectText(name, '"access_token"'),
       }),
   });
   return [

@@ -1,7 +1,7 @@
 /** A kube-apiserver in front of each of two webhooks, which it asks about every request. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateLoad } from '../../test/support/load-generator.ts';
+import { expectText, forDuration, generateLoad } from '../../test/support/load-generator.ts';
 import type { LoadResult } from '../../test/support/load-generator.ts';
 import type { Owner } from '../../test/support/webhook-client.ts';
 import { makeAdminToken, startKubeApiserver } from '../kubernetes/kube-apiserver.ts';
@@ -57,20 +57,14 @@ export async function startCluster(owner: Owner, webhook: Webhook, settings: Clu
 }
 
 function measure({ port, token }: Cluster, namespace: string, parallel: number, ca: Buffer): Promise<LoadResult> {
-  let end: number | undefined;
   const request = `GET ${makePath(namespace)} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\naccept: application/json\r\n\r\n`;
   return generateLoad({
     port,
     ca,
     connections: parallel,
     writeRequest: () => request,
-    nextBody: () => {
-      end ??= performance.now() + SLICE_MS;
-      return performance.now() < end ? '' : undefined;
-    },
-    onResponse: (response) => {
-      if (!response.includes('"reason":"NotFound"')) throw new Error(`the API server answered ${response}`);
-    },
+    nextBody: forDuration(SLICE_MS, () => ''),
+    onResponse: expectText('the API server', '"reason":"NotFound"'),
   });
 }
 

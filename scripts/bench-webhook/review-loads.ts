@@ -1,6 +1,6 @@
 /** Reviews that are sent to a webhook directly, over each kind of connection. */
 import { readFileSync } from 'node:fs';
-import { generateLoad } from '../../test/support/load-generator.ts';
+import { forDuration, generateLoad } from '../../test/support/load-generator.ts';
 import type { LoadClient } from '../../test/support/load-generator.ts';
 import { makeTokenReview } from '../../test/support/webhook-client.ts';
 import type { Pki } from '../lib/pki.ts';
@@ -87,21 +87,16 @@ export function listReviewLoads(pki: Pki, token: string): readonly Load<{ readon
     CLIENTS.map(({ name, ...connection }) => ({
       client: name,
       review,
-      measure: async ({ webhook }) => {
-        let end: number | undefined;
-        return generateLoad({
+      measure: ({ webhook }) =>
+        generateLoad({
           ...connection,
           port: webhook.port,
           ca,
-          nextBody: () => {
-            end ??= performance.now() + SLICE_MS;
-            return performance.now() < end ? JSON.stringify(body) : undefined;
-          },
+          nextBody: forDuration(SLICE_MS, () => JSON.stringify(body)),
           onResponse: (response) => {
             if (!expected.test(response)) throw new Error(`${review}: ${response}`);
           },
-        });
-      },
+        }),
     })),
   );
 }

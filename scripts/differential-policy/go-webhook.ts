@@ -1,25 +1,14 @@
 /** Asks the Go k8s-keystone-auth what a policy allows. */
 import { connectToWebhook } from '../../test/support/webhook-client.ts';
-import type { Owner } from '../../test/support/webhook-client.ts';
 import { GoWebhookEnded, startGoWebhook } from '../lib/go-webhook.ts';
 import type { GoWebhookSettings } from '../lib/go-webhook.ts';
+import { makeOwner } from '../lib/owner.ts';
 import type { Question } from './random-policy.ts';
 
 export type GoAnswer = boolean | 'panics';
 
 /** A Go webhook and what it needs, without a policy. */
 export type GoProgram = Omit<GoWebhookSettings, 'policyText'>;
-
-/** A set of tasks that run when a process is no longer needed. */
-function makeOwner(): Owner & { readonly end: () => Promise<void> } {
-  const tasks: (() => unknown)[] = [];
-  return {
-    teardown: (task) => tasks.push(task),
-    end: async () => {
-      for (const task of tasks.toReversed()) await task();
-    },
-  };
-}
 
 /** Starts the program with a policy and asks it; undefined if it refuses the policy. */
 export async function askGoWebhook(

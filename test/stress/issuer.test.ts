@@ -4,7 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
-import { AUDIENCE, ISSUER_URL, makeForm, makeIssuerCommandLine, postForm } from '../support/issuer-settings.ts';
+import {
+  AUDIENCE,
+  encodeForm,
+  ISSUER_URL,
+  makeForm,
+  makeIssuerCommandLine,
+  postForm,
+  writeFormRequest,
+} from '../support/issuer-settings.ts';
 import { makeKeyFile, startIssuer } from '../support/issuer.ts';
 import { generateLoad } from '../support/load-generator.ts';
 import { skipWithout } from '../support/missing-tools.ts';
@@ -36,14 +44,7 @@ const REFUSED = /^\{"error":"[a-z_]+","error_description":"[^"\\]+"\}$/;
 const ca = readFileSync((await shareTestPki()).ca);
 const { pathname } = new URL(ISSUER_URL);
 
-function writeRequest(body: string): string {
-  return (
-    `POST ${pathname}/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n` +
-    `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-  );
-}
-
-const encode = (form: Record<string, string>): string => new URLSearchParams(form).toString();
+const writeRequest = (body: string): string => writeFormRequest(`${pathname}/token`, body);
 
 /** What no test may find in the log: each piece of garbage contains one of the two. */
 const CANARY = 'canary';
@@ -51,18 +52,18 @@ const FERNET = 'gAAAA';
 
 /** Makes garbage that costs no request to Keystone. */
 const CHEAP: readonly (() => string)[] = [
-  () => encode(makeForm(`${CANARY}${randomBytes(60).toString('base64url')}`)),
-  () => encode(makeForm(makeFakeToken(), `${AUDIENCE}-${CANARY}`)),
-  () => `${encode(makeForm(makeFakeToken()))}&audience=${CANARY}`,
+  () => encodeForm(makeForm(`${CANARY}${randomBytes(60).toString('base64url')}`)),
+  () => encodeForm(makeForm(makeFakeToken(), `${AUDIENCE}-${CANARY}`)),
+  () => `${encodeForm(makeForm(makeFakeToken()))}&audience=${CANARY}`,
   () => `${CANARY}=${randomBytes(30).toString('latin1')}%ff%\0&&==`,
-  () => encode({ ...makeForm(makeFakeToken(), CANARY), x: CANARY.repeat(3_000) }),
+  () => encodeForm({ ...makeForm(makeFakeToken(), CANARY), x: CANARY.repeat(3_000) }),
 ];
 
 /** Tokens that only Keystone can judge: most as if made now, and one of any age. */
 const COSTLY: readonly ((nowMs: number) => string)[] = [
-  (nowMs) => encode(makeForm(makeFakeToken(nowMs))),
-  (nowMs) => encode(makeForm(makeFakeToken(nowMs))),
-  () => encode(makeForm(makeFakeToken())),
+  (nowMs) => encodeForm(makeForm(makeFakeToken(nowMs))),
+  (nowMs) => encodeForm(makeForm(makeFakeToken(nowMs))),
+  () => encodeForm(makeForm(makeFakeToken())),
 ];
 
 /** Makes the piece of garbage with this number: a third only Keystone can judge. */
@@ -81,7 +82,7 @@ void t.test(`${COUNT} garbage exchanges cost Keystone no more than the limit, an
     const { status } = await issuer.sendRequest({
       method: 'POST',
       path: `${pathname}/token`,
-      body: encode(makeForm(token)),
+      body: encodeForm(makeForm(token)),
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       tls: process.platform === 'linux' ? { localAddress: OTHER_ADDRESS } : {},
     });

@@ -79,6 +79,16 @@ export function makeForm(token: string, audience = AUDIENCE): Record<string, str
   return { grant_type: EXCHANGE_GRANT, subject_token: token, subject_token_type: KEYSTONE_TOKEN_TYPE, audience };
 }
 
+/** Encodes a form (RFC 6749, appendix B). */
+export const encodeForm = (form: Readonly<Record<string, string>>): string => new URLSearchParams(form).toString();
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+/** Writes a request of HTTP/1.1 with a form, for the load generator. */
+export const writeFormRequest = (path: string, form: string): string =>
+  `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${FORM_TYPE}\r\n` +
+  `content-length: ${Buffer.byteLength(form)}\r\n\r\n${form}`;
+
 /** Sends a form to the token endpoint of an issuer at {@link ISSUER_URL}, or below another path. */
 export function postForm(
   issuer: Pick<WebhookClient, 'sendRequest'>,
@@ -88,7 +98,7 @@ export function postForm(
   return issuer.sendRequest({
     method: 'POST',
     path: `${prefix}/token`,
-    body: typeof form === 'string' ? form : new URLSearchParams(form).toString(),
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: typeof form === 'string' ? form : encodeForm(form),
+    headers: { 'content-type': FORM_TYPE },
   });
 }

@@ -39,6 +39,22 @@ export interface LoadOptions extends LoadTarget {
   readonly onResponse: (body: string, requestBody: string) => void;
 }
 
+/** Makes a `nextBody` that ends after so many ms. They run from the first request: not before the connections are open. */
+export function forDuration(ms: number, makeBody: LoadOptions['nextBody']): LoadOptions['nextBody'] {
+  let end: number | undefined;
+  return (connection) => {
+    end ??= performance.now() + ms;
+    return performance.now() < end ? makeBody(connection) : undefined;
+  };
+}
+
+/** Makes an `onResponse` that fails unless the body contains a text. */
+export function expectText(what: string, expected: string): (body: string) => void {
+  return (body) => {
+    if (!body.includes(expected)) throw new Error(`${what}: ${body}`);
+  };
+}
+
 export interface LoadResult {
   readonly responseCount: number;
   readonly perSecond: number;
