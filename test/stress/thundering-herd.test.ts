@@ -92,19 +92,17 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
     'Keystone accepts the token',
   );
 
-  // A token of the real Keystone is valid for an hour, so the test changes the record.
+  // A token of the real Keystone is valid for an hour, so the test moves the record back until it has just expired. To
+  // bring only its end forward is not enough: the shorter the lifetime, the longer a token may be used.
   const { serializeRecord, parseRecord } = await import('../../src/plugin/cache/token-record.ts');
   const { readPrivateFile, writePrivateFile } = await import('../../src/plugin/cache/private-file.ts');
   const name = readdirSync(home.cache).find((file) => file.endsWith('.token')) ?? '';
   const key = name.replace('.token', '');
   const record = parseRecord(key, readPrivateFile(join(home.cache, name), process.geteuid?.()));
   if (record === undefined) throw new Error('no record');
-  writePrivateFile(
-    home.cache,
-    name,
-    serializeRecord(key, { ...record, expiresAt: Date.now() + 1_000 }),
-    Date.now() + 1_000,
-  );
+  const age = record.expiresAt - Date.now();
+  const expired = { ...record, receivedAt: record.receivedAt - age, expiresAt: record.expiresAt - age };
+  writePrivateFile(home.cache, name, serializeRecord(key, expired), record.expiresAt);
   const second = await runInParallel('expired record');
   t.not(second, first, 'a new token');
 });
