@@ -177,9 +177,18 @@ await t.test(
         { auth, region_name: 'r', regions: [{ name: 'r', values: { token_exchange_uri: issuer.url } }] },
         '_exchange_uri',
       ],
+      [{ auth, regions: [{ name: 'r', ...keys }] }, 'token_exchange_url of region r'],
+      [{ auth, token_exchnage_url: issuer.url, token_exchnage_audience: 'prod' }, 'token_exchnage_url'],
+      [{ auth, 'exchange-token-url': issuer.url }, 'exchange_token_url'],
+      [{ auth, exchange: { url: issuer.url, audience: 'prod' } }, 'exchange'],
+      [{ auth: { ...auth, exchange_audience: 'prod' } }, 'auth.exchange_audience'],
     ];
-    for (const [cloud, key] of clouds) {
-      alice.writeFile('.config/openstack/clouds.yaml', { clouds: { prod: cloud } });
+    const files = [
+      ...clouds.map(([cloud, key]) => [{ clouds: { prod: cloud } }, key] as const),
+      [{ clouds: { prod: { auth } }, ...keys }, 'token_exchange_url'] as const,
+    ];
+    for (const [file, key] of files) {
+      alice.writeFile('.config/openstack/clouds.yaml', file);
       const says = [
         `${key} of `,
         'write token_exchange_url, token_exchange_audience and token_exchange_cacert next to auth',
@@ -189,6 +198,37 @@ await t.test(
     t.same([alice.countRequests(), issuer.requests.length], [0, 0]);
   },
 );
+
+await t.test('a misspelled variable is an error, also if the Keystone token is in the cache already', async (t) => {
+  const { alice, issuer } = await setUpExchange(t);
+  const without = alice.with({ OS_TOKEN_EXCHANGE_URL: undefined, OS_TOKEN_EXCHANGE_AUDIENCE: undefined });
+  const others = without.with({ OS_DEFAULT__CONTROL_EXCHANGE: 'nova', TOKEN_EXCHANGE_URL: 'x', OS_EXCHANGE_URL: ' ' });
+  for (const names of [without, others]) checkSuccess(t, await names.run());
+  const table: readonly (readonly [names: readonly string[], says: string])[] = [
+    [['OS_TOKEN_EXCHNAGE_URL', 'OS_TOKEN_EXCHNAGE_AUDIENCE'], 'did you mean OS_TOKEN_EXCHANGE_URL?'],
+    [['OS_TOKEN_EXCHANGE_URI'], 'did you mean OS_TOKEN_EXCHANGE_URL?'],
+    [['OS_TOKENS_EXCHANGE_AUDIENCE'], 'did you mean OS_TOKEN_EXCHANGE_AUDIENCE?'],
+    [['OS_TOKENEXCHANGE_URL'], 'did you mean OS_TOKEN_EXCHANGE_URL?'],
+    [['os_token_exchange_url', 'os_token_exchange_audience'], 'did you mean OS_TOKEN_EXCHANGE_URL?'],
+    [['OS_EXCHANGE_AUDIENCE'], 'set OS_TOKEN_EXCHANGE_URL, OS_TOKEN_EXCHANGE_AUDIENCE, OS_TOKEN_EXCHANGE_CACERT'],
+    [['OS_TOKEN_EXCHANGE_ISSUER'], 'OS_TOKEN_EXCHANGE_ISSUER sets no token exchange'],
+    [['CLIENT_KEYSTONE_AUTH_TOKEN_EXCHANGE_URL'], 'the cluster would get the Keystone token'],
+  ];
+  for (const [names, says] of table) {
+    const misspelled = Object.fromEntries(names.map((name) => [name, issuer.url]));
+    for (const person of [without, alice]) {
+      checkFailure(t, await person.with(misspelled).run(), EXIT_STATUS.config, { says: [says, names[0] ?? ''] });
+    }
+    checkSuccess(
+      t,
+      await without
+        .with(misspelled)
+        .with(Object.fromEntries(names.map((name) => [name, ''])))
+        .run(),
+    );
+  }
+  t.equal(issuer.requests.length, 0);
+});
 
 await t.test('a clouds.yaml in the current folder cannot set an exchange, whatever else it sets', async (t) => {
   const { alice, keystone, issuer } = await setUpExchange(t);

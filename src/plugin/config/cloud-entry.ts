@@ -85,7 +85,7 @@ function expandRegion(text: string, origin: string, region: Selector | undefined
 export function makeCloudLayer(entry: CloudEntry, options: readonly Option[], region?: Selector): Layer {
   const { mapping, location, consentHint } = entry;
   const auth = unifyKeys(mappingAt(mapping, 'auth', location), `auth of ${location}`);
-  rejectUnreadExchangeKeys(entry, auth);
+  rejectUnreadExchangeKeys(mapping, auth, location);
   const places = [
     { prefix: '', values: mapping },
     { prefix: 'auth.', values: auth },

@@ -15,6 +15,7 @@ import type { Layer, Option } from './option.ts';
 import { mappingAt } from './yaml-mapping.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
 import { isBelowAuth } from './option.ts';
+import { rejectAllExchangeKeys } from './exchange-keys.ts';
 import { findProviderProfile } from './provider-profiles.ts';
 import { chooseRegion } from './region.ts';
 
@@ -71,6 +72,7 @@ interface Listing {
 function makeListing(name: CloudFileName, file: CloudFile | undefined): Listing | undefined {
   if (file === undefined) return undefined;
   const { path, content, isInCurrentFolder } = file;
+  rejectAllExchangeKeys(unifyKeys(content, path), path);
   const list = mappingAt(content, LIST_KEYS[name], path);
   const consentHint = isInCurrentFolder ? CONSENT_HINTS[name](path) : undefined;
   return {

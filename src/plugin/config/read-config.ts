@@ -3,6 +3,7 @@ import type { Environment, Host } from '../../shared/base/host.ts';
 import { listCloudNames, readCloudSettings } from './clouds-yaml.ts';
 import type { GivenLayers } from './clouds-yaml.ts';
 import { rejectUntrustedSettings } from './untrusted-settings.ts';
+import { rejectUnreadExchangeVariables } from './exchange-keys.ts';
 import { readEnvironment } from '../../shared/options/environment.ts';
 import type { Layer, Option } from './option.ts';
 import { resolveConfig } from './resolve-config.ts';
@@ -21,6 +22,7 @@ function omitOpenStackVariables(env: Environment): Environment {
 
 function readFlagsAndEnv(host: Host, flags: Layer, options: readonly Option[]): GivenLayers {
   const env = flags.get('no-env')?.value === 'true' ? omitOpenStackVariables(host.env) : host.env;
+  rejectUnreadExchangeVariables(env, options);
   return { flags, variables: readEnvironment(env, options) };
 }
 

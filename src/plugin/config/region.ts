@@ -1,5 +1,6 @@
 import { ConfigError } from '../../shared/base/errors.ts';
 import { parseCommaList } from '../../shared/options/comma-list.ts';
+import { rejectAllExchangeKeys } from './exchange-keys.ts';
 import { inheritConsentHint, suggestChoice } from './cloud-entry.ts';
 import type { Selector, CloudEntry } from './cloud-entry.ts';
 import type { Setting } from '../../shared/options/layer.ts';
@@ -32,6 +33,7 @@ function readRegion(item: YamlValue, { location, consentHint }: CloudEntry): Lis
   const region = unifyKeys(item, origin);
   const name = textFrom(region.get('name') ?? null, `name in ${origin}`);
   const regionLocation = `region ${name} of ${location}`;
+  rejectAllExchangeKeys(region, regionLocation);
   const mapping = unifyKeys(mappingAt(region, 'values', regionLocation), `values of ${regionLocation}`);
   return { name, selector: makeSelector(name), entry: { mapping, location: regionLocation, consentHint } };
 }

@@ -2,7 +2,13 @@ import { digestFields } from '../cache/sha256.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { IDENTITY_VARIABLES, LOCATION_VARIABLES, SECRET_FLAGS, SECRET_VARIABLES } from './fingerprint-inputs.ts';
 
-const PURPOSE = 'client-keystone-auth fingerprint 5';
+const PURPOSE = 'client-keystone-auth fingerprint 6';
+
+/** Whether a variable is one of those that nothing reads and that may be misspelled, which the slow path refuses. */
+const isUnknownSetting = (name: string): boolean => {
+  const start = name.slice(0, 'OS_'.length).toUpperCase();
+  return (start === 'OS_' || start === 'CLI') && !IDENTITY_VARIABLES.includes(name) && !SECRET_VARIABLES.includes(name);
+};
 
 /** Whether the next argument can be the value of this one. */
 const isBareFlag = (argument: string | undefined): boolean =>
@@ -68,6 +74,9 @@ export function computeFingerprint(host: Host, clusterJson: string): string | un
   for (const name of SECRET_VARIABLES) {
     const value = env[name];
     if (value !== undefined && value !== '') fields.push(name);
+  }
+  for (const name of Object.keys(env)) {
+    if (isUnknownSetting(name) && env[name] !== '') fields.push(name);
   }
   return digestFields(PURPOSE, fields);
 }
