@@ -62,8 +62,10 @@ testWithOldestKubectl('a stanza of v1beta1 logs in, and one of v1 does not', asy
   t.match(await kubectl.kubectl(GET_PODS_ARGS, run), { status: 0, stdout: POD_LINE, stderr: '' });
   t.equal(kubectl.countLogins(), 1, 'the second command uses the token of the first');
 
-  t.match(await kubeconfig('convert', '--all', '--exec-api-version', 'v1beta1'), { stdout: /No user had to be/ });
-  t.match(await kubeconfig('convert', '--all'), { status: 0, stdout: /Converted: demo-keystone/ });
+  t.match(await kubeconfig('convert', '--all'), { status: 0, stdout: /No user had to be/ });
+  t.match(await kubeconfig('add', '--name', 'demo-keystone', '--cluster', 'demo'), { status: 0 });
+  t.match(await kubectl.kubectl(GET_PODS_ARGS, run), { status: 0, stdout: POD_LINE }, 'it can be added again');
+  t.match(await kubeconfig('convert', '--all', '--exec-api-version', 'v1'), { stdout: /Converted: demo-keystone/ });
   t.match(await kubectl.kubectl(GET_PODS_ARGS, run), { status: 1, stderr: /invalid apiVersion ".*\/v1"/ });
   const name = 'client.authentication.k8s.io/v1beta1';
   t.match(await kubeconfig('convert', 'demo-keystone', '--exec-api-version', name), { status: 0 });

@@ -26,7 +26,7 @@ function makeFleet(count: number): string {
     many(count, (index) => `- context:\n    cluster: c${index}\n    user: u${index}\n  name: x${index}\n`),
     'current-context: x0\nusers:\n',
     many(count, (index) => {
-      return `- name: u${index}\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      command: client-keystone-auth\n      args:\n      - get-token\n      - --os-cloud=a\n      env: null\n      interactiveMode: Never\n`;
+      return `- name: u${index}\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: client-keystone-auth\n      args:\n      - get-token\n      - --os-cloud=a\n      env: null\n      interactiveMode: Never\n`;
     }),
   ].join('');
 }

@@ -25,8 +25,8 @@ const add = (...argv: readonly string[]): Promise<CommandOutput> => {
 const readStanza = (): readonly [version: string | undefined, mode: string | undefined] => {
   const text = readFileSync(file, 'utf8');
   return [
-    /apiVersion: client\.authentication\.k8s\.io\/(\w+)/.exec(text)?.[1],
-    /interactiveMode: (\w+)/.exec(text)?.[1],
+    /apiVersion"?: "?client\.authentication\.k8s\.io\/(\w+)/.exec(text)?.[1],
+    /interactiveMode"?: "?(\w+)/.exec(text)?.[1],
   ];
 };
 
@@ -57,17 +57,56 @@ void t.test(
     const to = (version: string): readonly string[] => ['--exec-api-version', version];
     await add(...to('v1beta1'));
     t.match(await run('convert', '--all', ...to('v1beta1')), { status: 0, stdout: /No user had to be converted/ });
-    t.match(await run('convert', '--all'), { status: 0, stdout: /Converted: c-keystone/ });
+    t.match(await run('convert', '--all', ...to('v1')), { status: 0, stdout: /Converted: c-keystone/ });
     t.strictSame(readStanza(), ['v1', 'IfAvailable']);
     t.match(await run('convert', '--all', ...to('v1')), { status: 0, stdout: /No user had to be converted/ });
     writeFileSync(file, readFileSync(file, 'utf8').replace('IfAvailable', 'Never'));
     t.match(await run('convert', 'c-keystone', ...to('v1beta1')), { status: 0, stdout: /Converted: c-keystone/ });
     t.strictSame(readStanza(), ['v1beta1', 'Never']);
-    writeFileSync(
-      file,
-      'users:\n- name: go\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1alpha1\n      command: client-keystone-auth\n',
-    );
-    t.match(await run('convert', '--all', ...to('v1beta1')), { status: 0, stdout: /Converted: go/ });
-    t.strictSame(readStanza(), ['v1beta1', undefined]);
   },
 );
+
+const exec = (version: string, rest: string): string =>
+  `exec: {apiVersion: client.authentication.k8s.io/${version}, ${rest}}`;
+
+const PLUGIN = 'command: client-keystone-auth';
+const MAGNUM = "command: /bin/bash, args: ['-c', 'echo $OS_TOKEN']";
+
+void t.test('convert and add write no version that the kubectl of the old login does not know', async (t) => {
+  const table: readonly (readonly [user: string, version: string, mode: string | undefined])[] = [
+    [exec('v1alpha1', PLUGIN), 'v1beta1', undefined],
+    [exec('v1beta1', PLUGIN), 'v1beta1', undefined],
+    [exec('v1beta1', `${PLUGIN}, args: [--user-name=a], interactiveMode: Never`), 'v1beta1', 'Never'],
+    [exec('v1', PLUGIN), 'v1', 'IfAvailable'],
+    [exec('v1alpha1', MAGNUM), 'v1beta1', undefined],
+    [exec('v1beta1', MAGNUM), 'v1beta1', undefined],
+    [exec('v1', `${MAGNUM}, interactiveMode: Never`), 'v1', 'Never'],
+    ['auth-provider: {name: openstack}', 'v1beta1', undefined],
+  ];
+  for (const [user, version, mode] of table) {
+    for (const asked of [undefined, 'v1', 'v1beta1']) {
+      writeFileSync(file, `users: [{name: u, user: {${user}}}]\n`);
+      const option = asked === undefined ? [] : ['--exec-api-version', asked];
+      t.match(await run('convert', '--all', ...option), { status: 0, stdout: /Converted: u/ }, user);
+      const [written, writtenMode] = readStanza();
+      t.equal(written, asked ?? version, `${user} to ${String(asked)}`);
+      if (asked === undefined) t.equal(writtenMode, mode, user);
+      t.match(await run('convert', '--all'), { status: 0, stdout: /No user had to be converted/ }, 'it stays');
+    }
+  }
+  for (const [old, version] of [
+    ['v1alpha1', 'v1beta1'],
+    ['v1beta1', 'v1beta1'],
+    ['v1', 'v1'],
+  ] as const) {
+    await add();
+    writeFileSync(file, readFileSync(file, 'utf8').replace('k8s.io/v1', `k8s.io/${old}`));
+    t.match(await run('add', '--project-name=other'), { status: 0 });
+    t.equal(readStanza()[0], version, `add in place of ${old}`);
+  }
+});
+
+void t.test('a stanza of v1beta1 is up to date', async (t) => {
+  await add('--exec-api-version', 'v1beta1');
+  t.match(await run('show'), { status: 0, stdout: /up to date/ });
+});

@@ -17,7 +17,7 @@ export interface StanzaSettings {
 }
 
 /** Whether a stanza of this version must say how the plugin uses the terminal. `v1beta1` has a default, and kubectl 1.20 drops it. */
-export const requiresInteractiveMode = (apiVersion: ApiVersion): boolean => apiVersion === `${API_GROUP}/v1`;
+const requiresInteractiveMode = (apiVersion: ApiVersion): boolean => apiVersion === `${API_GROUP}/v1`;
 
 /** Makes the exec stanza that `kubeconfig add` writes. */
 export function makeExecStanza({ apiVersion, command, flags, env }: StanzaSettings): JsonObject {

@@ -3,7 +3,6 @@ import { getExitStatus } from '../../cli/exit-status.ts';
 import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
 import { resolvePath } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandOptionName } from '../command-option.ts';
@@ -13,14 +12,14 @@ import { setCluster } from './choose-cluster.ts';
 import { readClusterList } from './cluster-list.ts';
 import { readConfiguredLogin } from './configured-login.ts';
 import { nameContext, setContext } from './context.ts';
-import type { ContextNames } from './context.ts';
+import type { ContextLogin, ContextNames } from './context.ts';
 import type { ClusterList, LeftOutCluster, ListedCluster } from './listed-cluster.ts';
 import { listMagnumClusters } from './magnum.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { choosePluginCommand } from './plugin-command.ts';
 import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
 import type { StanzaLogin } from './stanza-login.ts';
-import { chooseStanzaVersion } from './stanza-version.ts';
+import { readStanzaVersion } from './stanza-version.ts';
 
 export const FROM_MAGNUM_OPTION = makeCommandOption({
   name: 'from-magnum',
@@ -49,7 +48,9 @@ export function addsManyClusters({ ownConfig }: Invocation): boolean {
   return ownConfig.isOn('from-magnum') || ownConfig.has('from-list');
 }
 
-function checkOptions({ ownConfig }: Invocation): void {
+function checkOptions(call: Invocation): void {
+  const { ownConfig } = call;
+  readStanzaVersion(call);
   if (ownConfig.isOn('from-magnum') && ownConfig.has('from-list')) {
     throw new UsageError('--from-magnum and --from-list exclude each other', {
       hint: 'run the command for each of them',
@@ -96,12 +97,7 @@ async function listMagnum(call: Invocation): Promise<ClusterList> {
 }
 
 /** @throws ConfigError if the kubeconfig has something else under one of the names */
-function addOne(
-  call: Invocation,
-  kubeconfig: Kubeconfig,
-  cluster: ListedCluster,
-  stanza: ReturnType<typeof makeExecStanza>,
-): ContextNames {
+function addOne(call: Invocation, kubeconfig: Kubeconfig, cluster: ListedCluster, login: ContextLogin): ContextNames {
   const { name, server } = cluster;
   const old = textAt(kubeconfig.find('cluster', name)?.value, 'server');
   if (old !== undefined && old !== server) {
@@ -118,7 +114,7 @@ function addOne(
   }
   const target = nameContext(kubeconfig, call, context, name);
   // First, because it refuses users that log in in another way.
-  setContext(kubeconfig, call, target, stanza);
+  setContext(kubeconfig, call, target, login);
   setCluster(kubeconfig, cluster);
   return target;
 }
@@ -138,7 +134,6 @@ export async function addManyContexts(call: Invocation): Promise<CommandResult> 
   const fromList = list === undefined ? undefined : readClusterList(resolvePath(list, host));
   const findLogin = await makeLogins(call, fromList?.clusters ?? []);
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
-  const apiVersion = chooseStanzaVersion(call);
   // Before any request: if the kubeconfig is invalid, the token is not sent.
   const kubeconfig = openCommandKubeconfig(call);
   const listed = fromList ?? (await listMagnum(call));
@@ -148,7 +143,7 @@ export async function addManyContexts(call: Invocation): Promise<CommandResult> 
   for (const cluster of listed.clusters) {
     try {
       const login = await findLogin(cluster);
-      added.push(addOne(call, kubeconfig, cluster, makeExecStanza({ ...login, command, apiVersion })));
+      added.push(addOne(call, kubeconfig, cluster, { ...login, command }));
       // The same for all of them.
       leftOutSecrets = login.leftOut;
     } catch (error) {

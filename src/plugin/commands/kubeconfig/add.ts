@@ -1,4 +1,3 @@
-import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { CommandOption } from '../command-option.ts';
 import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
@@ -10,7 +9,6 @@ import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_NAME_OPTION, CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
-import { chooseStanzaVersion } from './stanza-version.ts';
 import { nameContext, setContext } from './context.ts';
 
 /** What the user can say about a new context. */
@@ -39,7 +37,7 @@ export async function addContext(call: Invocation, chosen?: ClusterChoice): Prom
   const cluster = chosen ?? (await chooseCluster(kubeconfig, call, existing));
   const target = nameContext(kubeconfig, call, name ?? nameAfter(cluster), cluster.name);
   setCluster(kubeconfig, cluster);
-  setContext(kubeconfig, call, target, makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) }));
+  setContext(kubeconfig, call, target, { ...login, command });
   if (warning !== undefined) reporter.warn(warning);
   return saveOrPreviewContext(call, kubeconfig, target, login);
 }

@@ -5,12 +5,14 @@ import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../sh
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import { withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import { makeExecStanza, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
+import type { StanzaSettings } from '../../kubeconfig/exec-stanza.ts';
 import { isPluginUser } from '../../kubeconfig/user-kind.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Invocation } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 import { describeConversion } from './conversion.ts';
+import { chooseStanzaVersion } from './stanza-version.ts';
 
 const PEM_HEADER = '-----BEGIN CERTIFICATE-----';
 
@@ -20,6 +22,9 @@ export interface ContextNames {
   readonly cluster: string;
   readonly user: string;
 }
+
+/** How the user of a context logs in. */
+export type ContextLogin = Omit<StanzaSettings, 'apiVersion'>;
 
 /**
  * Names the user of a context: `--user`, else the current user if it logs in with this plugin, else the name of the
@@ -92,13 +97,14 @@ export function hasCertificate(text: string): boolean {
 /**
  * Adds the context and its user. If there is no usable current context, this context becomes the current one.
  *
+ * @throws UsageError for an API version that no kubectl knows
  * @throws ConfigError if a user of that name logs in in another way
  */
 export function setContext(
   kubeconfig: Kubeconfig,
   call: Invocation,
   { context, cluster, user }: ContextNames,
-  stanza: JsonObject,
+  login: ContextLogin,
   settings: JsonObject = {},
 ): void {
   const old = kubeconfig.find('user', user);
@@ -107,6 +113,7 @@ export function setContext(
       hint: ['give another name with --user', ...describeConversion(kubeconfig, user)].join(', or '),
     });
   }
+  const stanza = makeExecStanza({ ...login, apiVersion: chooseStanzaVersion(call, old?.value) });
   kubeconfig.set('user', user, withExecStanza(old?.value ?? {}, stanza));
   const namespace = call.ownConfig.text('namespace');
   kubeconfig.set('context', context, {

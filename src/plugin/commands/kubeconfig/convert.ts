@@ -23,7 +23,7 @@ import { CONVERTIBLE_KINDS, describeAlternative, describeConversion } from './co
 import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
 import { WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
-import { chooseStanzaVersion } from './stanza-version.ts';
+import { chooseStanzaVersion, readStanzaVersion } from './stanza-version.ts';
 import { makeStanzaLogin, SECRET_VARIABLES } from './stanza-login.ts';
 import type { StanzaLogin } from './stanza-login.ts';
 
@@ -152,7 +152,7 @@ function describeProblem(user: JsonObject, kind: UserKind): string {
  * @throws ConfigError if the user is named by its context and cannot be converted
  */
 function shouldConvert(kubeconfig: Kubeconfig, name: string, user: JsonObject, call: Invocation): boolean {
-  const kind = classifyUser(user, chooseStanzaVersion(call));
+  const kind = classifyUser(user, readStanzaVersion(call));
   if (CONVERTIBLE_KINDS.includes(kind) || (kind === 'token' && call.ownConfig.isOn('static-token'))) return true;
   if (kind === 'ours' || listNamedContexts(call).length === 0) return false;
   const [conversion] = describeConversion(kubeconfig, name);
@@ -165,14 +165,14 @@ async function convertUser(kubeconfig: Kubeconfig, call: Invocation, name: strin
   const user = kubeconfig.find('user', name)?.value;
   if (user === undefined)
     throw new ConfigError(`the kubeconfig has no user "${name}"`, { hint: 'add it, or correct the context' });
-  const kind = classifyUser(user, chooseStanzaVersion(call));
+  const kind = classifyUser(user, readStanzaVersion(call));
   const readLogin = READERS[kind];
   if (!shouldConvert(kubeconfig, name, user, call) || readLogin === undefined) return undefined;
   try {
     const login = await readLogin(user, call);
     const mode = textAt(objectAt(user, 'exec'), 'interactiveMode');
     const { command } = choosePluginCommand(call.host, call.ownConfig.text('command'));
-    const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) });
+    const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call, user) });
     kubeconfig.set(
       'user',
       name,
@@ -220,7 +220,8 @@ export const kubeconfigConvertCommand: Command = {
   summary: 'convert outdated OpenStack logins to exec stanzas of this program',
   details: [
     'Converts the auth provider "openstack", which kubectl no longer supports, ' +
-      'exec stanzas of the Go program or with another API version than that of --exec-api-version, ' +
+      'exec stanzas of the Go program, with an API version that kubectl no longer supports, or with another one than ' +
+      'that of --exec-api-version, ' +
       'and exec stanzas that print OS_TOKEN or run "openstack token issue", as Magnum writes them. ' +
       'With --static-token it also replaces static tokens with the configured login. ' +
       'Secrets are left out unless --with-secrets is given; the backup copy of the file still contains them.',

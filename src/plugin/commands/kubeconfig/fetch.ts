@@ -10,7 +10,6 @@ import {
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { HttpResponse } from '../../../shared/http/http-message.ts';
-import { makeExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
@@ -21,7 +20,7 @@ import { readConfiguredLogin } from './configured-login.ts';
 import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
-import { chooseStanzaVersion } from './stanza-version.ts';
+import { readStanzaVersion } from './stanza-version.ts';
 import { nameContext, setContext, readAuthorityOption } from './context.ts';
 import type { ContextNames } from './context.ts';
 import { readServedContext } from './served-kubeconfig.ts';
@@ -108,7 +107,8 @@ async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   const { ownConfig, host, reporter, args } = call;
   const url = parseServiceUrl(args[0] ?? '');
   const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
-  // Before the request: if the kubeconfig is invalid, the token is not sent.
+  // Before the request: if the option or the kubeconfig is invalid, the token is not sent.
+  readStanzaVersion(call);
   const kubeconfig = openCommandKubeconfig(call);
   const served = readServedContext(await requestKubeconfig(call, url), url.origin);
   const names = chooseNames(kubeconfig, call, served);
@@ -117,13 +117,7 @@ async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   kubeconfig.set('cluster', names.cluster, { ...old, ...served.clusterSettings });
   const { namespace } = served;
   const contextSettings = namespace === undefined ? {} : { namespace };
-  setContext(
-    kubeconfig,
-    call,
-    names,
-    makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call) }),
-    contextSettings,
-  );
+  setContext(kubeconfig, call, names, { ...login, command }, contextSettings);
   if (warning !== undefined) reporter.warn(warning);
   if (served.leftOut.length > 0) {
     const settings = served.leftOut.join(', ').slice(0, MAX_WARNING_LENGTH);

@@ -12,7 +12,7 @@ import { addContext, nameAfter, NEW_CONTEXT_OPTIONS } from '../kubeconfig/add.ts
 import { listClusterChoices, promptForCluster } from '../kubeconfig/choose-cluster.ts';
 import type { ClusterChoice } from '../kubeconfig/choose-cluster.ts';
 import { readAuthorityOption } from '../kubeconfig/context.ts';
-import { chooseStanzaVersion } from '../kubeconfig/stanza-version.ts';
+import { readStanzaVersion } from '../kubeconfig/stanza-version.ts';
 import { makeFlagLayer } from './option-values.ts';
 import type { OptionValue } from './option-values.ts';
 
@@ -38,7 +38,7 @@ export function checkContextOptions(call: Invocation): void {
   const { ownConfig, host } = call;
   if (ownConfig.isOn(ADD)) {
     readAuthorityOption(call);
-    chooseStanzaVersion(call);
+    readStanzaVersion(call);
     openKubeconfig(host, ownConfig.text('kubeconfig'));
     return;
   }
