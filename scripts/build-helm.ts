@@ -6,8 +6,7 @@
 import { dirname, join } from 'node:path';
 import { runLogged } from './lib/build-steps.ts';
 import { buildForCache } from './lib/cached-build.ts';
-import { pathExists } from './lib/debian-packages.ts';
-import { moveIntoCache } from './lib/development-cache.ts';
+import { pathExists } from './lib/path-exists.ts';
 import { findGo } from './lib/go.ts';
 import { downloadModule } from './lib/go-module.ts';
 import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
@@ -26,8 +25,7 @@ if (await pathExists(path)) console.log(`helm is already built: ${path}`);
 else await build();
 
 async function build(): Promise<void> {
-  const target = dirname(path);
-  await buildForCache(`helm ${HELM_VERSION}`, target, async ({ work, log }) => {
+  await buildForCache(`helm ${HELM_VERSION}`, dirname(path), async ({ work, done, log }) => {
     const go = findGo();
     if (go === undefined) throw new Error('Go is not installed, and helm is built with it');
     const env = {
@@ -45,8 +43,6 @@ async function build(): Promise<void> {
     const source = await downloadModule(go, MODULE, { cwd: work, env });
     // As the main module, so that Go compares each dependency with the module's go.sum.
     const options = ['-mod=readonly', '-buildvcs=false', `-p=${PROCESSORS}`, '-ldflags=-s -w'];
-    const staged = join(work, 'done');
-    await runLogged(log, go, ['build', ...options, '-o', join(staged, 'helm'), './cmd/helm'], { cwd: source, env });
-    await moveIntoCache(staged, target);
+    await runLogged(log, go, ['build', ...options, '-o', join(done, 'helm'), './cmd/helm'], { cwd: source, env });
   });
 }

@@ -11,7 +11,7 @@ import { DEX } from './identity-providers/dex.ts';
 import { HYDRA } from './identity-providers/hydra.ts';
 import { findKrake } from './identity-providers/krake.ts';
 import { prepareKeycloak } from './identity-providers/find-keycloak.ts';
-import { pathExists } from './lib/debian-packages.ts';
+import { pathExists } from './lib/path-exists.ts';
 import { buildGoTools, findGoToolPath } from './lib/go-tools.ts';
 import type { GoTools } from './lib/go-tools.ts';
 

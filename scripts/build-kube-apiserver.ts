@@ -3,10 +3,9 @@
 //
 // usage: node scripts/setup.mjs scripts/build-kube-apiserver.ts [VERSION...]
 
-import { chmod, copyFile, mkdir } from 'node:fs/promises';
+import { chmod, copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pathExists } from './lib/debian-packages.ts';
-import { moveIntoCache } from './lib/development-cache.ts';
+import { pathExists } from './lib/path-exists.ts';
 import type { Builder } from './kubernetes/build/build.ts';
 import { buildFromDebian } from './kubernetes/build/from-debian.ts';
 import { buildFromModules } from './kubernetes/build/from-modules.ts';
@@ -24,18 +23,11 @@ const say = (line: string): void => {
   console.log(line);
 };
 
-/** Puts the program into the cache in one step: another process can build the same. */
-async function publish(program: string, work: string, path: string): Promise<void> {
-  const staged = join(work, 'done');
-  await mkdir(staged);
-  await copyFile(program, join(staged, 'kube-apiserver'));
-  await chmod(join(staged, 'kube-apiserver'), 0o755);
-  await moveIntoCache(staged, dirname(path));
-}
-
 async function build({ version, source }: KubernetesVersion, path: string): Promise<void> {
-  await buildForCache(`kube-apiserver ${version}`, dirname(path), async ({ work, log }) => {
-    await publish(await BUILDERS[source]({ version, folder: work, log, say }), work, path);
+  await buildForCache(`kube-apiserver ${version}`, dirname(path), async ({ work, done, log }) => {
+    const program = join(done, 'kube-apiserver');
+    await copyFile(await BUILDERS[source]({ version, folder: work, log, say }), program);
+    await chmod(program, 0o755);
   });
 }
 

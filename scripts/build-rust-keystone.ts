@@ -11,8 +11,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { runLogged } from './lib/build-steps.ts';
 import { buildForCache, BuildToolMissing } from './lib/cached-build.ts';
-import { describeSystem, findOrUnpack, pathExists } from './lib/debian-packages.ts';
-import { moveIntoCache } from './lib/development-cache.ts';
+import { describeSystem, findOrUnpack } from './lib/debian-packages.ts';
+import { pathExists } from './lib/path-exists.ts';
 import { findRustKeystoneFolders, RUST_KEYSTONE_VERSION } from './rust-keystone/find-rust-keystone.ts';
 
 const PROTOC = 'usr/bin/protoc';
@@ -89,7 +89,7 @@ async function runsProtoc(work: string, root: string | undefined): Promise<boole
 
 async function build(): Promise<void> {
   const { installed, target, lock } = folders;
-  await buildForCache(`Rust Keystone ${RUST_KEYSTONE_VERSION}`, installed, async ({ work, log }) => {
+  await buildForCache(`Rust Keystone ${RUST_KEYSTONE_VERSION}`, installed, async ({ work, done, log }) => {
     const problem = await findProblem();
     if (problem !== undefined) throw new BuildToolMissing(problem);
     // Cargo keeps its downloads here, and not in the user's folder, but with the user's settings.
@@ -106,9 +106,7 @@ async function build(): Promise<void> {
       CARGO_PROFILE_DEV_DEBUG: '0',
       CARGO_INCREMENTAL: '0',
     };
-    const staged = join(work, 'done');
-    const args = [lock, 'sh', '-c', BUILD, 'sh', installed, staged, RUST_KEYSTONE_VERSION, target];
+    const args = [lock, 'sh', '-c', BUILD, 'sh', installed, done, RUST_KEYSTONE_VERSION, target];
     await runLogged(log, 'flock', args, { cwd: work, env });
-    if (await pathExists(staged)) await moveIntoCache(staged, installed);
   });
 }

@@ -4,7 +4,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describeSystem, findOrUnpack, pathExists } from '../lib/debian-packages.ts';
+import { describeSystem, findOrUnpack } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import { findPythonPackages } from '../lib/python-packages.ts';
 import { describePython, PYTHON } from '../lib/python.ts';
 

@@ -5,7 +5,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describeSystem, pathExists, findOrUnpack } from '../lib/debian-packages.ts';
+import { describeSystem, findOrUnpack } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 
 export interface ApachePackages {
   readonly program: string;

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { findKeystone } from '../keystone/find-keystone.ts';
 import type { FoundKeystone } from '../keystone/find-keystone.ts';
 import { PYTHON } from '../lib/python.ts';
-import { pathExists } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import type { CertificateFiles } from '../lib/pki.ts';
 import { endChild, waitForPorts } from '../lib/server-process.ts';
 

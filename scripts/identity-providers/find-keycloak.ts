@@ -3,11 +3,11 @@
 // processor time.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
-import { pathExists } from '../lib/debian-packages.ts';
-import { findDevelopmentCache, moveIntoCache } from '../lib/development-cache.ts';
+import { pathExists } from '../lib/path-exists.ts';
+import { fillCacheFolder, findDevelopmentCache } from '../lib/development-cache.ts';
 import { makePki } from '../lib/pki.ts';
 import { checkFile, findInPath, runLogged } from '../lib/build-steps.ts';
 import { callAdmin, listKeycloakArguments, startKeycloak } from './keycloak.ts';
@@ -59,9 +59,7 @@ export async function prepareKeycloak(log: string, say: (line: string) => void):
   if (await pathExists(folder)) return folder;
   const [java, maven] = [await findInPath('java'), await findInPath('mvn')];
   if (java === undefined || maven === undefined) throw new Error('Keycloak needs Java 17 and Maven');
-  await mkdir(dirname(folder), { recursive: true });
-  const work = await mkdtemp(join(dirname(folder), '.keycloak-'));
-  try {
+  await fillCacheFolder(folder, async ({ work, done }) => {
     say(`Downloading Keycloak ${KEYCLOAK_VERSION} …`);
     const artifact = 'org/keycloak/keycloak-quarkus-dist';
     const download = [
@@ -72,17 +70,12 @@ export async function prepareKeycloak(log: string, say: (line: string) => void):
     await runLogged(log, maven, download, { cwd: work });
     const archive = join(work, 'maven', artifact, KEYCLOAK_VERSION, `keycloak-quarkus-dist-${KEYCLOAK_VERSION}.tar.gz`);
     await checkFile(archive, SHA_256);
-    const home = join(work, 'home');
-    await mkdir(home);
-    await runLogged(log, 'tar', ['-xzf', archive, '-C', home, '--strip-components=1'], { cwd: work });
+    await runLogged(log, 'tar', ['-xzf', archive, '-C', done, '--strip-components=1'], { cwd: work });
     say('Preparing Keycloak …');
-    await runLogged(log, java, listKeycloakArguments(home, BUILD_ARGUMENTS), { cwd: home });
-    await makeDatabase({ folder: home, java }, work);
-    await moveIntoCache(home, folder);
-    return folder;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+    await runLogged(log, java, listKeycloakArguments(done, BUILD_ARGUMENTS), { cwd: done });
+    await makeDatabase({ folder: done, java }, work);
+  });
+  return folder;
 }
 
 /** Starts Keycloak with an empty database, which fills it, and stops it. */

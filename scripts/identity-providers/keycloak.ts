@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { sendRequest } from '../../test/support/send-request.ts';
 import type { ReceivedResponse } from '../../test/support/send-request.ts';
-import { pathExists } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import type { Pki } from '../lib/pki.ts';
 import type { KeycloakFolder } from './find-keycloak.ts';
 

@@ -1,10 +1,11 @@
 // Finds the definitions of the custom resources that the chart can create, as their projects publish them in Go modules.
 
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { load } from 'js-yaml';
-import { pathExists } from '../lib/debian-packages.ts';
-import { findDevelopmentCache, moveIntoCache } from '../lib/development-cache.ts';
+import { pathExists } from '../lib/path-exists.ts';
+import { findDevelopmentCache, tryToFillCacheFolder } from '../lib/development-cache.ts';
+import type { CacheStaging } from '../lib/development-cache.ts';
 import { findGo } from '../lib/go.ts';
 import { downloadModule } from '../lib/go-module.ts';
 import type { GoModule } from '../lib/go-module.ts';
@@ -44,35 +45,23 @@ export async function findCustomResources(): Promise<CustomResources> {
   if (!(await pathExists(folder))) {
     const go = findGo();
     if (go === undefined) return { missing: 'Go is not installed' };
-    const failure = await download(go, folder).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    );
+    const failure = await tryToFillCacheFolder(folder, (staging) => download(go, staging));
     if (failure !== undefined) return { missing: `the custom resources are not available: ${failure}` };
   }
   const texts = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')));
   return { definitions: texts.map((text) => load(text) as CustomResource) };
 }
 
-async function download(go: string, folder: string): Promise<void> {
-  await mkdir(dirname(folder), { recursive: true });
-  const work = await mkdtemp(join(dirname(folder), '.custom-resources-'));
-  try {
-    const env = {
-      ...process.env,
-      GOFLAGS: '-modcacherw',
-      GOMODCACHE: join(work, 'modules'),
-      GOTOOLCHAIN: 'local',
-      GOWORK: 'off',
-    };
-    const done = join(work, 'done');
-    await mkdir(done);
-    for (const [module, file] of FILES) {
-      const source = await downloadModule(go, module, { cwd: work, env });
-      await copyFile(join(source, file), join(done, basename(file)));
-    }
-    await moveIntoCache(done, folder);
-  } finally {
-    await rm(work, { recursive: true, force: true });
+async function download(go: string, { work, done }: CacheStaging): Promise<void> {
+  const env = {
+    ...process.env,
+    GOFLAGS: '-modcacherw',
+    GOMODCACHE: join(work, 'modules'),
+    GOTOOLCHAIN: 'local',
+    GOWORK: 'off',
+  };
+  for (const [module, file] of FILES) {
+    const source = await downloadModule(go, module, { cwd: work, env });
+    await copyFile(join(source, file), join(done, basename(file)));
   }
 }

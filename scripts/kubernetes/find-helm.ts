@@ -3,7 +3,8 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeSystem, pathExists } from '../lib/debian-packages.ts';
+import { describeSystem } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
 
 /** The path of the program, or why it is missing. */

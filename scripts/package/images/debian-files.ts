@@ -3,11 +3,13 @@
  * authorities. Nothing is installed, and the packages of each processor can be unpacked on any other.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { describeSystem, pathExists } from '../../lib/debian-packages.ts';
-import { findDevelopmentCache, moveIntoCache } from '../../lib/development-cache.ts';
+import { describeSystem } from '../../lib/debian-packages.ts';
+import { pathExists } from '../../lib/path-exists.ts';
+import { fillCacheFolder, findDevelopmentCache } from '../../lib/development-cache.ts';
+import type { CacheStaging } from '../../lib/development-cache.ts';
 import { downloadPackages } from '../../lib/download-packages.ts';
 
 const PACKAGES = ['ca-certificates', 'libc6', 'libgcc-s1', 'libstdc++6'];
@@ -23,17 +25,16 @@ export interface DebianPackage {
   readonly root: string;
 }
 
-async function unpackAll(architecture: string, folder: string): Promise<void> {
-  const work = join(folder, '.apt');
-  await mkdir(work);
+async function unpackAll(architecture: string, { work, done }: CacheStaging): Promise<void> {
+  const downloads = join(work, 'apt');
+  await mkdir(downloads);
   const packages = PACKAGES.map((name) => (name === 'ca-certificates' ? name : `${name}:${architecture}`));
-  for (const file of await downloadPackages(work, { packages, architecture })) {
+  for (const file of await downloadPackages(downloads, { packages, architecture })) {
     const [name = ''] = basename(file).split('_');
-    await run('dpkg-deb', ['--extract', file, join(folder, name)]);
+    await run('dpkg-deb', ['--extract', file, join(done, name)]);
     const { stdout } = await run('dpkg-deb', ['--field', file]);
-    await writeFile(join(folder, `${name}.control`), stdout);
+    await writeFile(join(done, `${name}.control`), stdout);
   }
-  await rm(work, { recursive: true });
 }
 
 /**
@@ -44,16 +45,7 @@ async function unpackAll(architecture: string, folder: string): Promise<void> {
  */
 export async function fetchDebianPackages(architecture: string): Promise<readonly DebianPackage[]> {
   const folder = join(findDevelopmentCache(), `image-files-${architecture}-${await describeSystem()}`);
-  if (!(await pathExists(folder))) {
-    await mkdir(dirname(folder), { recursive: true });
-    const staging = await mkdtemp(join(dirname(folder), '.image-files-'));
-    try {
-      await unpackAll(architecture, staging);
-      await moveIntoCache(staging, folder);
-    } finally {
-      await rm(staging, { recursive: true, force: true });
-    }
-  }
+  if (!(await pathExists(folder))) await fillCacheFolder(folder, (staging) => unpackAll(architecture, staging));
   return Promise.all(
     PACKAGES.map(async (name) => ({
       name,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { pathExists } from '../../lib/debian-packages.ts';
+import { pathExists } from '../../lib/path-exists.ts';
 import { findGoToolPath, KREW } from '../../lib/go-tools.ts';
 import { renderManifests } from '../../package/manifests.ts';
 import {
