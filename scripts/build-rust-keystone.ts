@@ -53,7 +53,7 @@ async function findProblem(): Promise<string | undefined> {
 /** Writes a program that runs the protoc of Debian's package with its own libraries, and returns its path. */
 async function provideProtoc(work: string): Promise<string> {
   const request = {
-    what: 'The compiler of Protocol Buffers',
+    what: 'the compiler of Protocol Buffers',
     // The second one has the definitions that those of Keystone import.
     packages: ['protobuf-compiler', 'libprotobuf-dev'],
     folder: `protobuf-${await describeSystem()}`,

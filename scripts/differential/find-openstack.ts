@@ -50,7 +50,7 @@ async function describeClient(python: string, pythonPath: string | undefined): P
 export async function findPackagedClient(say: (line: string) => void): Promise<FoundClient> {
   if (!(await pathExists(PYTHON))) return { missing: `${PYTHON} does not exist` };
   const request = {
-    what: 'The OpenStack client',
+    what: 'the OpenStack client',
     packages: ['python3-openstackclient'],
     folder: `openstackclient-${await describeSystem()}-${await describePython()}`,
     canRun: async (root: string | undefined) => (await readVersion(PYTHON, pathBelow(root))) !== undefined,

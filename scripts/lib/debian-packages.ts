@@ -15,7 +15,7 @@ export type UnpackedPackages = { root: string | undefined } | { missing: string 
 
 /** Packages to find or unpack. */
 export interface PackageRequest {
-  /** The name in messages, which can start a sentence. */
+  /** The name in messages. */
   readonly what: string;
   readonly packages: readonly string[];
   /** Name of the folder, unique for the packages, the release and the processor. */

@@ -68,8 +68,8 @@ async function startWebhook(
 export async function demoCluster(folder: string, openrc: Readonly<Record<string, string>>, say: Say): Promise<void> {
   const [programs, kubectl] = [await findKubernetes(say), await findKubectl('new')];
   if ('missing' in programs || 'missing' in kubectl) {
-    say(`(The demo skips the whole chain with a real cluster: ${'missing' in programs ? programs.missing : ''}`);
-    say(' To see it, run "node scripts/setup.mjs scripts/build-kube-apiserver.ts" once. This takes minutes.)');
+    const reasons = [programs, kubectl].flatMap((found) => ('missing' in found ? [found.missing] : []));
+    say(`(The demo skips the whole chain with a real cluster: ${reasons.join('; ')}.)`);
     say();
     return;
   }
