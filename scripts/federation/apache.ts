@@ -3,9 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -100,29 +98,6 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
     await stop();
     throw new Error(`Apache did not start: ${String(error)}\n${await readLog()}`, { cause: error });
   }
-}
-
-/**
- * Finds free ports of 127.0.0.1. Apache and Keystone's list of dashboards need them before they start. The ports are
- * outside the range that systems choose from, so that no other program gets one in the meantime.
- */
-export async function findFreePorts(count: number): Promise<readonly number[]> {
-  const free = new Set<number>();
-  while (free.size < count) {
-    const port = randomInt(12_000, 32_000);
-    if (await isPortFree(port)) free.add(port);
-  }
-  return [...free];
-}
-
-export function isPortFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => {
-      server.close(() => resolve(true));
-    });
-  });
 }
 
 function describeSite(

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import type { Keystone } from '../keystone/keystone.ts';
+import { findFreePorts } from '../lib/free-port.ts';
 import type { Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
-import { findFreePorts } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
 import type { FederatedKeystone } from './federated-keystone.ts';
 import { startIdentityProvider } from './identity-provider.ts';

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
+import { findFreePort } from '../lib/free-port.ts';
 import type { Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
-import { federatedPaths, findFreePorts, quote, workerUid } from './apache.ts';
+import { federatedPaths, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
 import type { FederatedKeystone } from './federated-keystone.ts';
@@ -48,7 +49,7 @@ export async function startKerberosFederation(
     // The workers of Apache can be another user, who must read the keytab.
     const dir = await mkdtemp(join(tmpdir(), 'cka-gssapi-'));
     onStop(() => rm(dir, { recursive: true, force: true }));
-    const [port = 0] = await findFreePorts(1);
+    const port = await findFreePort();
     const cloud = await startFederatedKeystone({
       ...{ dir, dataDir, home, tls: pki.server, port },
       login: await makeKerberosLogin(dir, realm),

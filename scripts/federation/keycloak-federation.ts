@@ -5,9 +5,9 @@ import { mkdir } from 'node:fs/promises';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
+import { findFreePort } from '../lib/free-port.ts';
 import type { Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
-import { findFreePorts } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
 import type { FederatedKeystone } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
@@ -49,7 +49,7 @@ export async function startKeycloakFederation(
   if ('missing' in packages) return packages;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   return startParts(async (onStop) => {
-    const [port = 0] = await findFreePorts(1);
+    const port = await findFreePort();
     const cloud = await startFederatedKeystone({
       ...{ dir, dataDir, home, tls: pki.server, port },
       login: makeOpenidLogin({

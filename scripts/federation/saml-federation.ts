@@ -8,10 +8,11 @@ import { join } from 'node:path';
 
 import type { Tenancy } from '../../test/support/tenancy.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
+import { findFreePorts } from '../lib/free-port.ts';
 import { makeSigningCertificate } from '../lib/pki.ts';
 import type { CertificateFiles, Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
-import { federatedPaths, findFreePorts, quote, workerUid } from './apache.ts';
+import { federatedPaths, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
 import type { FederatedKeystone } from './federated-keystone.ts';

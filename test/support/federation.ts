@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
 
-import { isPortFree } from '../../scripts/federation/apache.ts';
+import { isPortFree } from '../../scripts/lib/free-port.ts';
 import type { FederationAddress } from '../../scripts/federation/federation.ts';
 import type { DeviceDecision, IssuerSettings } from '../../scripts/federation/identity-provider.ts';
 import { findResource } from './resources.ts';

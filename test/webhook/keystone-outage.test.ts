@@ -2,11 +2,12 @@
 // recovers immediately. keystone-authenticator.test.ts has what only time decides.
 
 import t from 'tap';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { changeResponse, respondHtml, respondJson, respondKeystoneError } from '../support/stand-in-faults.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
 import type { Handler } from '../support/stand-in-keystone/handlers.ts';
-import { formatLikeKeystone, sendResponse } from '../support/stand-in-keystone/responses.ts';
+import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { countValidations, countValidTokens, issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { VALIDATION } from '../support/webhook-keystone.ts';
@@ -96,7 +97,7 @@ for (const [fault, { handler, isSilent }] of Object.entries(FAULTS)) {
 }
 
 void t.test('a webhook recovers when Keystone is killed and started again', async (t) => {
-  const first = await startStandInKeystone();
+  const first = await startStandInKeystone({ port: await findFreePort() });
   t.teardown(() => first.close());
   const webhook = await startWebhook(t, { keystone: first });
   const token = issueToken(first);
@@ -176,9 +177,11 @@ void t.test('a cached token is validated again in the background before its time
 });
 
 void t.test('a cached token is refused as soon as it expires, without a request', async (t) => {
-  const keystone = await startTestKeystone(t);
+  // Both have the same clock.
+  let now = Date.now;
+  const keystone = await startTestKeystone(t, { lifetimeSeconds: 20, now: () => now() });
   const webhook = await startWebhook(t, { keystone });
-  keystone.formatExpiry = () => formatLikeKeystone(new Date(Date.now() + 20_000));
+  now = webhook.clock.now;
   const token = issueToken(keystone);
   t.match(await webhook.reviewToken(token), { authenticated: true });
   await webhook.clock.advance(10_000);
