@@ -29,6 +29,9 @@ type Bundle = (
 
 const TERMINAL = '/dev/tty';
 
+/** The longest time of a timer. */
+const NEVER_MS = 2 ** 31 - 1;
+
 /** The file system of a run, which has no terminal: the one of the test belongs to a developer. */
 const withoutTerminal: typeof fs = {
   ...fs,
@@ -52,10 +55,11 @@ function compile(path: string): Bundle {
 }
 
 /** Makes the `require` of one run, with its own copy of each bundle. */
-function makeLoad(onTimer: (ms: number) => void): Load {
+function makeLoad(holdTimer: HoldTimer): Load {
   const startTimer: StartTimer = (callback, ms, ...args) => {
-    onTimer(ms);
-    return setTimeout(callback, ms, ...args);
+    const isHeld = holdTimer(ms, () => callback(...args));
+    // The run waits for a timer that the test holds too, and can cancel it.
+    return isHeld ? setTimeout(() => undefined, NEVER_MS) : setTimeout(callback, ms, ...args);
   };
   const modules = new Map<string, { exports: unknown }>();
   const load: Load = (name) => {
@@ -72,6 +76,12 @@ function makeLoad(onTimer: (ms: number) => void): Load {
   return load;
 }
 
+/**
+ * Gets the delay of each timer that the run starts, and what happens at its end. If it returns true, that happens when the
+ * test calls `end`, and not before: a deadline then passes at the same moment on every machine.
+ */
+type HoldTimer = (ms: number, end: () => void) => boolean;
+
 /** Parts of the host that a test replaces. */
 export interface HostParts {
   /** The clock, in ms since 1970. */
@@ -83,8 +93,7 @@ export interface HostParts {
   readonly stderrIsTerminal?: () => boolean;
   /** Gets what the run writes to stderr, at once. */
   readonly onStderr?: (text: string) => void;
-  /** Gets the delay of each timer that the run starts. */
-  readonly onTimer?: (ms: number) => void;
+  readonly holdTimer?: HoldTimer;
 }
 
 /** Runs the plugin in this process. */
@@ -94,7 +103,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     temporaryFolders = [],
     stderrIsTerminal = () => false,
     onStderr,
-    onTimer = () => undefined,
+    holdTimer = () => false,
   } = parts;
   const processHost = makeProcessHost();
   const { home, args = [], cwd = home.path } = run;
@@ -138,7 +147,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
   };
   const cached = findCachedCredential(host);
   if (cached !== undefined) return { status: 0, signal: null, stdout: cached.toString(), stderr };
-  const { runCli } = makeLoad(onTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
+  const { runCli } = makeLoad(holdTimer)('./slow.cjs') as { runCli: (host: Host) => Promise<void> };
   await runCli(host);
   return { status, signal: null, stdout, stderr };
 }
