@@ -346,7 +346,8 @@ void t.test('errors describe what to do', async (t) => {
     3,
     /has a user "me" that logs in in another way; give another name/,
   );
-  await check(['add', '--cluster', 'x', '--server', 'http://10.0.0.1'], 3, /--server must be the https:/);
+  for (const server of ['http://10.0.0.1', 'https://alice@10.0.0.1', 'https://:secret@10.0.0.1'])
+    await check(['add', '--cluster', 'x', '--server', server], 3, /--server must be the https:/);
   await check(['add', '--name', 'one', '--server', 'https://else.test'], 2, /has a cluster "one" with another server/);
   await check(['add', '--cluster', 'one', '--certificate-authority', 'none'], 3, /cannot be read \(ENOENT\)/);
   await check(['add', '--cluster', 'one'], 3, /the URL of Keystone is not set; source an openrc/, { OS_AUTH_URL: '' });

@@ -16,7 +16,7 @@ import type { LoginContext } from '../login/login-context.ts';
 import { readCacheStorage } from '../login/open-login-context.ts';
 import { revokeTokenIfPossible } from '../login/revoke-token.ts';
 import type { RevocationResult } from '../login/revoke-token.ts';
-import { OUTPUT_OPTION } from './command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from './command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from './command.ts';
 import { formatDuration, formatTimestamp } from './format-time.ts';
 import { resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
@@ -242,15 +242,13 @@ export const logoutCommand: Command = {
       'next kubectl command logs in again.',
   ],
   options: [
-    {
+    makeCommandOption({
       name: 'all',
-      group: 'Command',
       kind: 'switch',
-      file: 'nowhere',
       help:
         'all cached tokens and all saved secrets, not only those of the current settings; each token is ' +
         'revoked at the Keystone that issued it',
-    },
+    }),
     OUTPUT_OPTION,
   ],
   getTokenOptions: 'login',

@@ -2,6 +2,7 @@ import { UsageError } from '../../shared/base/errors.ts';
 import type { TokenRecord } from '../cache/token-record.ts';
 import { getExchangedToken } from '../login/cluster-token.ts';
 import { openLoginContext } from '../login/open-login-context.ts';
+import { makeCommandOption } from './command.ts';
 import type { CommandResult, Command, Invocation } from './command.ts';
 import { warnAboutShownToken } from './shown-token.ts';
 import { openSession } from './session.ts';
@@ -43,27 +44,21 @@ export const tokenCommand: Command = {
     'Anyone who has the token can act as you until it expires. Do not leave it in a file, an argument or a log.',
   ],
   options: [
-    {
+    makeCommandOption({
       name: 'header',
-      group: 'Command',
-      file: 'nowhere',
       choices: [...HEADERS.keys()],
       help: 'print a header line: authorization (Authorization: Bearer TOKEN) or x-auth-token (X-Auth-Token: TOKEN)',
-    },
-    {
+    }),
+    makeCommandOption({
       name: 'raw-authorization',
-      group: 'Command',
       kind: 'switch',
-      file: 'nowhere',
       help: 'print an Authorization line without "Bearer", as the API of Krake expects it',
-    },
-    {
+    }),
+    makeCommandOption({
       name: 'exchanged',
-      group: 'Command',
       kind: 'switch',
-      file: 'nowhere',
       help: 'print the JWT that the cluster gets, instead of the Keystone token',
-    },
+    }),
   ],
   getTokenOptions: 'login',
   examples: [

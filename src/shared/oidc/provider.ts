@@ -1,6 +1,6 @@
 /** Resolves an identity provider's endpoints, from the settings or from its discovery document. */
 import { AuthRejected, ConfigError, KeystoneProtocolError } from '../base/errors.ts';
-import { isPlaintextRemote } from '../http/peer.ts';
+import { isPlaintextRemote, parseWebUrl } from '../http/peer.ts';
 import { listAt, parseJsonObject, textAt } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HttpClient } from '../http/http-client.ts';
@@ -86,9 +86,8 @@ async function discover(http: HttpClient, at: Endpoint): Promise<JsonObject> {
 function endpointIn(document: JsonObject, name: EndpointName, at: Endpoint, allowHttp: boolean): Endpoint | undefined {
   const text = textAt(document, `${name}_endpoint`);
   if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isValid = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
-  if (!isValid) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
+  const url = parseWebUrl(text);
+  if (url === undefined) throw protocolError(`the discovery document's ${name}_endpoint cannot be used`, at);
   if (isPlaintextRemote(url) && !allowHttp) {
     throw new KeystoneProtocolError(
       'protocol',

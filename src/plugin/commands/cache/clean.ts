@@ -11,7 +11,7 @@ import { removePrivateFile } from '../../cache/private-file.ts';
 import { EXIT } from '../../cli/exit-status.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
 import { cachedFileToJson } from './list.ts';
-import { OUTPUT_OPTION } from '../command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 
 /** How long to wait for the lock of a file, in ms. A login in progress holds the lock longer. */
@@ -134,13 +134,11 @@ export const cacheCleanCommand: Command = {
       'and so do saved secrets and the files that describe them: logout removes those.',
   ],
   options: [
-    {
+    makeCommandOption({
       name: 'all',
-      group: 'Command',
       kind: 'switch',
-      file: 'nowhere',
       help: 'remove valid files too, so that the next run logs in again',
-    },
+    }),
     OUTPUT_OPTION,
   ],
   getTokenOptions: 'cache',

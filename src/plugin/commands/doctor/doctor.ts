@@ -13,7 +13,7 @@ import type { Line, Style } from '../../../shared/base/terminal-text.ts';
 import { redact } from '../../../shared/base/secret.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import type { CapturedWarnings } from '../capture-warnings.ts';
-import { OUTPUT_OPTION } from '../command.ts';
+import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import { hasOwnSettings, makeKubectlRun } from '../kubectl-run.ts';
 import type { ExecStanza } from '../kubectl-run.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
@@ -180,8 +180,6 @@ async function runClusterChecks(
   );
 }
 
-const COMMAND_OPTION = { group: 'Command', file: 'nowhere' } as const;
-
 /** Checks the settings, the connection, the login and the cluster. */
 export const doctorCommand: Command = {
   words: ['doctor'],
@@ -194,7 +192,7 @@ export const doctorCommand: Command = {
     'The exit status is 0 if nothing is wrong, otherwise the exit status of get-token for the first failed check.',
   ],
   options: [
-    { ...COMMAND_OPTION, name: 'no-cluster', kind: 'switch', help: 'do not check the kubeconfig and the cluster' },
+    makeCommandOption({ name: 'no-cluster', kind: 'switch', help: 'do not check the kubeconfig and the cluster' }),
     OUTPUT_OPTION,
   ],
   contextUse: 'subject',

@@ -2,7 +2,7 @@
 import { parseJsonObject } from '../../../shared/base/json.ts';
 import { KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
-import { isPlaintextRemote } from '../../../shared/http/peer.ts';
+import { isPlaintextRemote, parseWebUrl } from '../../../shared/http/peer.ts';
 import { discoverIssuer, SIGNATURE_ALGORITHMS } from '../../../shared/oidc/exchange-request.ts';
 import type { IssuerDocument } from '../../../shared/oidc/exchange-request.ts';
 import { makeJwtVerifier, readJwsHeader } from '../../../shared/oidc/jwt.ts';
@@ -82,10 +82,11 @@ export async function checkIssuerKeys(
   const { issuer, audience, tls } = exchange;
   const { keysUrl } = document;
   const fix = `ask the operator of the issuer: a cluster cannot verify its JWTs`;
-  const isUsable = keysUrl !== undefined && URL.canParse(keysUrl) && !isPlaintextRemote(new URL(keysUrl));
-  if (!isUsable) return fail('it names no https:// jwks_uri', fix, { code: 'protocol' });
+  const url = parseWebUrl(keysUrl ?? '');
+  if (url === undefined || isPlaintextRemote(url))
+    return fail('it names no https:// jwks_uri', fix, { code: 'protocol' });
   const response = await withHttp({ ...login, tls }, login.deadlineMs, (http) =>
-    http.send({ verb: 'GET', url: keysUrl, peer: issuer.peer }),
+    http.send({ verb: 'GET', url: url.href, peer: issuer.peer }),
   );
   const keySet = response.status === 200 ? parseJsonObject(response.body) : undefined;
   if (keySet === undefined)

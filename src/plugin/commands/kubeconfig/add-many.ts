@@ -1,8 +1,7 @@
 /** Adds a context for each of several clusters, all with the same login, and each with its own token exchange. */
 import { getExitStatus } from '../../cli/exit-status.ts';
-import { ConfigError, PluginError, UsageError } from '../../../shared/base/errors.ts';
+import { PluginError, UsageError } from '../../../shared/base/errors.ts';
 import { resolvePath } from '../../../shared/base/host.ts';
-import { textAt } from '../../../shared/base/json.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandOptionName } from '../command-option.ts';
@@ -11,7 +10,7 @@ import { openSession } from '../session.ts';
 import { setCluster } from './choose-cluster.ts';
 import { readClusterList } from './cluster-list.ts';
 import { readConfiguredLogin } from './configured-login.ts';
-import { nameContext, setContext } from './context.ts';
+import { nameContext, rejectOtherCluster, rejectOtherServer, setContext } from './context.ts';
 import type { ContextLogin, ContextNames } from './context.ts';
 import type { ClusterList, LeftOutCluster, ListedCluster } from './listed-cluster.ts';
 import { listMagnumClusters } from './magnum.ts';
@@ -99,19 +98,10 @@ async function listMagnum(call: Invocation): Promise<ClusterList> {
 /** @throws ConfigError if the kubeconfig has something else under one of the names */
 function addOne(call: Invocation, kubeconfig: Kubeconfig, cluster: ListedCluster, login: ContextLogin): ContextNames {
   const { name, server } = cluster;
-  const old = textAt(kubeconfig.find('cluster', name)?.value, 'server');
-  if (old !== undefined && old !== server) {
-    throw new ConfigError(`the kubeconfig has a cluster "${name}" with another server`, {
-      hint: `rename or remove that cluster; if its address has changed, run "kubeconfig add --cluster=${name} --server=…"`,
-    });
-  }
+  const hint = `rename or remove that cluster; if its address has changed, run "kubeconfig add --cluster=${name} --server=…"`;
+  rejectOtherServer(kubeconfig, name, server, hint);
   const context = `${name}-keystone`;
-  const oldCluster = textAt(kubeconfig.find('context', context)?.value, 'cluster');
-  if (oldCluster !== undefined && oldCluster !== name) {
-    throw new ConfigError(`the kubeconfig has a context "${context}" for another cluster`, {
-      hint: 'rename or remove that context',
-    });
-  }
+  rejectOtherCluster(kubeconfig, context, name, 'rename or remove that context');
   const target = nameContext(kubeconfig, call, context, name);
   // First, because it refuses users that log in in another way.
   setContext(kubeconfig, call, target, login);

@@ -2,7 +2,7 @@
 import { resolvePath } from '../../../shared/base/host.ts';
 import { ConfigError } from '../../../shared/base/errors.ts';
 import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
-import { isPlaintextRemote } from '../../../shared/http/peer.ts';
+import { isPlaintextRemote, parseWebUrl } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import { makeExecStanza, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
@@ -42,6 +42,20 @@ export function nameContext(
   return { context, cluster, user: ownConfig.text('user') ?? reusable ?? context };
 }
 
+/** @throws ConfigError if the kubeconfig has a cluster of this name with another server */
+export function rejectOtherServer(kubeconfig: Kubeconfig, name: string, server: unknown, hint: string): void {
+  const old = textAt(kubeconfig.find('cluster', name)?.value, 'server');
+  if (old === undefined || old === server) return;
+  throw new ConfigError(`the kubeconfig has a cluster "${name}" with another server`, { hint });
+}
+
+/** @throws ConfigError if the kubeconfig has a context of this name for another cluster */
+export function rejectOtherCluster(kubeconfig: Kubeconfig, name: string, cluster: string, hint: string): void {
+  const old = textAt(kubeconfig.find('context', name)?.value, 'cluster');
+  if (old === undefined || old === cluster) return;
+  throw new ConfigError(`the kubeconfig has a context "${name}" for another cluster`, { hint });
+}
+
 /**
  * Parses the URL of an API server.
  *
@@ -49,13 +63,11 @@ export function nameContext(
  * @throws ConfigError if it is not a URL, or the token would be sent unencrypted
  */
 export function parseServerUrl(text: string, origin: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isPlaintextRemote(url)) {
-    throw new ConfigError(`${origin} must be the https:// URL of an API server`, {
-      hint: 'it looks like https://kubernetes.example.com:6443',
-    });
-  }
-  return url;
+  const url = parseWebUrl(text);
+  if (url !== undefined && !isPlaintextRemote(url)) return url;
+  throw new ConfigError(`${origin} must be the https:// URL of an API server`, {
+    hint: 'it looks like https://kubernetes.example.com:6443',
+  });
 }
 
 /**

@@ -1,15 +1,7 @@
 import { trustAuthorities } from '../../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
-import {
-  AuthRejected,
-  ConfigError,
-  KeystoneProtocolError,
-  KeystoneUnreachable,
-  UsageError,
-} from '../../../shared/base/errors.ts';
-import { isPlaintextRemote } from '../../../shared/http/peer.ts';
-import { textAt } from '../../../shared/base/json.ts';
-import type { HttpResponse } from '../../../shared/http/http-message.ts';
+import { UsageError } from '../../../shared/base/errors.ts';
+import { isPlaintextRemote, parseWebUrl } from '../../../shared/http/peer.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { Secret } from '../../../shared/base/secret.ts';
@@ -21,10 +13,11 @@ import { saveOrPreviewContext } from './save-or-preview.ts';
 import { CONTEXT_OPTIONS, WRITE_OPTIONS } from './options.ts';
 import { choosePluginCommand } from './plugin-command.ts';
 import { readStanzaVersion } from './stanza-version.ts';
-import { nameContext, setContext, readAuthorityOption } from './context.ts';
+import { nameContext, readAuthorityOption, rejectOtherCluster, rejectOtherServer, setContext } from './context.ts';
 import type { ContextNames } from './context.ts';
 import { readServedContext } from './served-kubeconfig.ts';
 import type { ServedContext } from './served-kubeconfig.ts';
+import { explainStatus } from './service-answer.ts';
 import { openSession } from '../session.ts';
 import type { Session } from '../session.ts';
 
@@ -33,9 +26,8 @@ const MAX_WARNING_LENGTH = 200;
 
 /** Messages must not show the path and the query of the URL: they can contain secrets. */
 function parseServiceUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isWeb = url !== undefined && /^https?:$/.test(url.protocol);
-  if (!isWeb || url.username !== '' || url.password !== '') {
+  const url = parseWebUrl(text);
+  if (url === undefined) {
     throw new UsageError('URL must be an https:// address without a user name and a password', {
       hint: 'it looks like https://kubeconfigs.example.com/kube-config',
     });
@@ -53,23 +45,10 @@ function makeServiceTls(call: Invocation, { login }: Session): TlsSettings {
   return trustAuthorities(readAuthorityOption(call) ?? login.tls.ca);
 }
 
-/** @throws PluginError for every status but 200 */
-function readBody({ status, body }: HttpResponse, { origin }: URL): string {
-  if (status === 200) return body;
-  const message = `${origin} answered ${String(status)} instead of a kubeconfig`;
-  if (status === 401 || status === 403) {
-    throw new AuthRejected('auth-rejected', message, { hint: 'check user, project and roles; see "whoami"' });
-  }
-  if (status === 429 || status >= 500) {
-    throw new KeystoneUnreachable('unavailable', message, { hint: 'try again later' });
-  }
-  throw new KeystoneProtocolError('protocol', message, { hint: 'check the URL' });
-}
-
 async function requestKubeconfig(call: Invocation, url: URL): Promise<string> {
   const session = await openSession(call);
   const { login, record } = session;
-  const response = await withHttp({ ...login, tls: makeServiceTls(call, session) }, login.deadlineMs, (http) =>
+  const { status, body } = await withHttp({ ...login, tls: makeServiceTls(call, session) }, login.deadlineMs, (http) =>
     http.send({
       verb: 'GET',
       url: url.href,
@@ -80,26 +59,22 @@ async function requestKubeconfig(call: Invocation, url: URL): Promise<string> {
       peer: SERVICE,
     }),
   );
-  return readBody(response, url);
+  if (status !== 200) throw explainStatus(status, url.origin, 'a kubeconfig', 'check the URL');
+  return body;
 }
 
 /** @throws ConfigError if the kubeconfig has something else under one of the names */
 function chooseNames(kubeconfig: Kubeconfig, call: Invocation, served: ServedContext): ContextNames {
   const { ownConfig } = call;
   const cluster = ownConfig.text('cluster') ?? served.cluster;
-  const server = textAt(kubeconfig.find('cluster', cluster)?.value, 'server');
-  if (server !== undefined && server !== served.clusterSettings['server']) {
-    throw new ConfigError(`the kubeconfig has a cluster "${cluster}" with another server`, {
-      hint: 'give other names with --cluster and --name',
-    });
-  }
   const context = ownConfig.text('name') ?? served.context;
-  const old = kubeconfig.find('context', context)?.value;
-  if (old !== undefined && textAt(old, 'cluster') !== cluster) {
-    throw new ConfigError(`the kubeconfig has a context "${context}" for another cluster`, {
-      hint: 'give another name with --name',
-    });
-  }
+  rejectOtherServer(
+    kubeconfig,
+    cluster,
+    served.clusterSettings['server'],
+    'give other names with --cluster and --name',
+  );
+  rejectOtherCluster(kubeconfig, context, cluster, 'give another name with --name');
   return nameContext(kubeconfig, call, context, cluster);
 }
 

@@ -1,5 +1,4 @@
 import type { PluginError } from '../../../shared/base/errors.ts';
-import { KeystoneProtocolError } from '../../../shared/base/errors.ts';
 import { isPrintable } from '../../../shared/base/terminal-text.ts';
 import type { Layer } from '../../config/option.ts';
 
@@ -31,9 +30,4 @@ const MAX_NAME_LENGTH = 253;
 /** Whether a server may give something this name. */
 export function isUsableName(name: string | undefined): name is string {
   return name !== undefined && name !== '' && name.length <= MAX_NAME_LENGTH && isPrintable(name);
-}
-
-/** Makes the error for an answer of a server that cannot be used. */
-export function makeAnswerError(message: string, hint = 'ask its operator'): KeystoneProtocolError {
-  return new KeystoneProtocolError('protocol', message, { hint });
 }

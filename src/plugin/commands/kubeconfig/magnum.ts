@@ -3,18 +3,12 @@
  * Management API). The token goes to the origin that Keystone's catalog names, and nowhere else: links in answers are
  * not followed.
  */
-import {
-  AuthRejected,
-  ConfigError,
-  KeystoneProtocolError,
-  KeystoneUnreachable,
-  PluginError,
-} from '../../../shared/base/errors.ts';
+import { ConfigError, PluginError } from '../../../shared/base/errors.ts';
 import { isJsonObject, listAt, parseJsonObject, textAt } from '../../../shared/base/json.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { Secret } from '../../../shared/base/secret.ts';
 import type { HttpClient } from '../../../shared/http/http-client.ts';
-import { isPlaintextRemote } from '../../../shared/http/peer.ts';
+import { isPlaintextRemote, parseWebUrl } from '../../../shared/http/peer.ts';
 import { trustAuthorities } from '../../../shared/http/tls-settings.ts';
 import { withHttp } from '../../login/http-context.ts';
 import { withToken } from '../../login/with-token.ts';
@@ -22,8 +16,9 @@ import { listServiceEndpoints } from '../service-catalog.ts';
 import type { ServiceEndpoint } from '../service-catalog.ts';
 import type { Session } from '../session.ts';
 import { hasCertificate, parseServerUrl } from './context.ts';
-import { isUsableName, makeAnswerError } from './listed-cluster.ts';
+import { isUsableName } from './listed-cluster.ts';
 import type { ClusterList, LeftOutCluster, ListedCluster } from './listed-cluster.ts';
+import { explainStatus, makeAnswerError } from './service-answer.ts';
 
 const MAGNUM = { name: 'Magnum', setting: "Keystone's catalog" };
 
@@ -65,28 +60,18 @@ function chooseEndpoint(endpoints: readonly ServiceEndpoint[], region: string | 
   if (others.some(({ url }) => url !== chosen.url)) {
     throw new ConfigError('Magnum is in several regions', { hint: `choose one with --region-name: ${regions}` });
   }
-  const url = URL.canParse(chosen.url) ? new URL(chosen.url) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || isPlaintextRemote(url)) {
-    throw new KeystoneProtocolError('protocol', "the URL of Magnum in Keystone's catalog is not an https:// URL", {
-      hint: 'ask the operator of the cloud; the token is not sent unencrypted',
-    });
-  }
-  return url;
+  const url = parseWebUrl(chosen.url);
+  if (url !== undefined && !isPlaintextRemote(url)) return url;
+  throw makeAnswerError(
+    "the URL of Magnum in Keystone's catalog is not an https:// URL",
+    'ask the operator of the cloud; the token is not sent unencrypted',
+  );
 }
 
 /** The URL of version 1 without a slash at its end; the catalog names it with or without the version. */
 function makeBaseUrl({ origin, pathname }: URL): string {
   const path = pathname.replace(/\/+$/, '');
   return `${origin}${path.endsWith('/v1') ? path : `${path}/v1`}`;
-}
-
-function explainStatus(status: number, subject: string, origin: string): PluginError {
-  const message = `Magnum at ${origin} answered ${String(status)} instead of ${subject}`;
-  if (status === 401 || status === 403)
-    return new AuthRejected('auth-rejected', message, { hint: 'check project and roles; see "whoami"' });
-  if (status === 429 || status >= 500)
-    return new KeystoneUnreachable('unavailable', message, { hint: 'try again later' });
-  return makeAnswerError(message);
 }
 
 function makeAsk(http: HttpClient, base: URL, token: Secret, deadlineMs: number): AskMagnum {
@@ -99,7 +84,7 @@ function makeAsk(http: HttpClient, base: URL, token: Secret, deadlineMs: number)
       // Each request has its own, because there can be many.
       deadlineMs,
     });
-    if (status !== 200) throw explainStatus(status, subject, base.origin);
+    if (status !== 200) throw explainStatus(status, `Magnum at ${base.origin}`, subject);
     const answer = parseJsonObject(body);
     if (answer === undefined) throw makeAnswerError(`Magnum at ${base.origin} did not answer with ${subject}`);
     return answer;
