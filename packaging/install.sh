@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs client-keystone-auth for Linux (glibc) or macOS from a release folder, which contains the files that `npm run
+# Installs client-keystone-auth for Linux or macOS from a release folder, which contains the files that `npm run
 # package` writes to out/release/. It installs the program only if its SHA-256 matches the one in SHA256SUMS. Both come from the
 # same server, so this detects damage and changes in transit, but not a malicious server. To detect that too, use --sha256.
 #
@@ -40,11 +40,11 @@ fetch() {
   esac
   if has curl; then
     curl --fail --silent --show-error --location --proto "=$protocol" --output "$2" -- "$1"
-  elif has wget; then
-    # wget cannot refuse http:// after a redirect, so it must not follow redirects.
+  elif wget --help 2>&1 | grep -q -e --max-redirect; then
+    # wget cannot refuse http:// after a redirect, so it must not follow redirects. That of BusyBox follows them always.
     wget --quiet --max-redirect=0 --output-document="$2" -- "$1"
   else
-    fail 'curl or wget is required'
+    fail 'curl or GNU wget is required'
   fi || fail "cannot download $1"
 }
 
@@ -59,7 +59,18 @@ find_target() {
     aarch64 | arm64) processor=arm64 ;;
     *) fail "no program for the processor $(uname -m)" ;;
   esac
-  printf '%s-%s' "$system" "$processor"
+  # The dynamic linker of musl prints its name, and fails.
+  case $system-$(ldd --version 2>&1 || :) in
+    linux-*musl*) printf '%s-%s-musl' "$system" "$processor" ;;
+    *) printf '%s-%s' "$system" "$processor" ;;
+  esac
+}
+
+needs_of() {
+  case $1 in
+    *-musl) printf 'it needs libstdc++ and libgcc, as "apk add libstdc++" installs them' ;;
+    *) printf 'Linux needs glibc 2.17 or newer and /proc' ;;
+  esac
 }
 
 download=''
@@ -110,7 +121,7 @@ main() {
   cp "$download/$name" "$staged"
   chmod 0755 "$staged"
   version=$("$staged" --version) ||
-    fail "$file does not run on this machine (Linux needs glibc 2.17 or newer and /proc); nothing is installed"
+    fail "$file does not run on this machine ($(needs_of "$file")); nothing is installed"
   mv -f "$staged" "$folder/$name"
   staged=''
   ln -sf "$name" "$folder/$plugin_name"

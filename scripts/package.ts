@@ -37,7 +37,7 @@ import { renderManifests } from './package/manifests.ts';
 import { makeRelease, PROGRAM_NAME, renderInstaller, WEBHOOK_PROGRAM_NAME } from './package/product.ts';
 import { CHECKSUMS, documentPath, INSTALLER, listReleaseFiles, WINDOWS_INSTALLER } from './package/release-files.ts';
 import { makeRpm } from './package/rpm.ts';
-import { ALL_TARGETS, TARGETS } from './package/targets.ts';
+import { TARGETS } from './package/targets.ts';
 import type { Target } from './package/targets.ts';
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
@@ -54,13 +54,11 @@ const { values: options } = parseArgs({
 function chooseTargets(): readonly Target[] {
   return (
     options.target?.map((name) => {
-      const target = ALL_TARGETS.find((candidate) => candidate.name === name);
+      const target = TARGETS.find((candidate) => candidate.name === name);
       if (target === undefined)
-        throw new Error(
-          `--target ${name} does not exist; use one of ${ALL_TARGETS.map((each) => each.name).join(', ')}`,
-        );
+        throw new Error(`--target ${name} does not exist; use one of ${TARGETS.map((each) => each.name).join(', ')}`);
       return target;
-    }) ?? TARGETS
+    }) ?? TARGETS.filter(({ node }) => node !== undefined || ONLY_RUNTIME !== 'node')
   );
 }
 
@@ -124,6 +122,7 @@ async function makePackages(target: Target, runtime: Runtime): Promise<void> {
       ? [makeDebianPackage(target, VERSION, documents)]
       : []),
     ...(target.rpmArchitecture !== undefined && isInstalled('rpmbuild') ? [makeRpm(target, VERSION, documents)] : []),
+    ...(target.apkArchitecture !== undefined ? [makeApk(target, VERSION, documents)] : []),
   ]);
 }
 
@@ -159,7 +158,6 @@ for (const target of chooseTargets()) {
 const scripts = bundles.filter(({ name }) => name !== EXECUTABLE_SCRIPT);
 await makeChartArchive(VERSION);
 await makeNpmPackage(VERSION, scripts);
-await makeApk(VERSION, scripts, texts);
 // They have what is published.
 if (ONLY_RUNTIME === undefined && isInstalled('apt-get') && isInstalled('dpkg-deb'))
   for (const { name, digest, architectures } of await makeImages(VERSION))

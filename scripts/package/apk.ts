@@ -1,125 +1,113 @@
 /**
- * Makes a package for Alpine. The executables need glibc, which Alpine does not have, so it contains the bundles for
- * Alpine's own Node, and is for every processor.
+ * Makes a package for Alpine. It is not signed.
  *
  * Source: the apk-tools wiki, "Apk spec" (version 2): two gzip streams, of which the first is a tar without an end.
  */
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { promisify } from 'node:util';
-import { gzip, gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
-import manifest from '../../package.json' with { type: 'json' };
-import type { Bundle } from '../build.ts';
 import { PROJECT } from '../lib/project.ts';
-import { apkPath } from './package-paths.ts';
+import { compressWithGzip } from './archive-formats.ts';
+import { apkPath, toApkVersion } from './package-paths.ts';
 import { findSourceDate, KUBECTL_PLUGIN_NAME, PROGRAM_NAME, SUMMARY } from './product.ts';
-import { listBundledComponents, renderLicenses } from './sbom.ts';
+import { layOutFiles } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
+import { executablePath } from './targets.ts';
+import type { Target } from './targets.ts';
 
-type Member = { readonly path: string; readonly mode?: number } & (
-  { readonly contents: Buffer } | { readonly link: string }
+type Member = { readonly path: string } & (
+  { readonly folder: true } | { readonly link: string } | { readonly contents: Buffer; readonly mode: number }
 );
 
 /** A tar ends with two empty blocks. */
 const TAR_END_BYTES = 1_024;
 
-const compress = promisify<Buffer, object, Buffer>(gzip);
+/** What the executable needs besides musl, as a package of Alpine provides it. */
+const LIBRARY = 'so:libstdc++.so.6';
 
-const sha1 = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');
-
-const file = (path: string, contents: string | Buffer, mode = 0o644): Member => ({
-  path,
-  mode,
-  contents: Buffer.from(contents),
-});
-
-/** Lists the folders above the members, the outer ones first. */
-function listFolders(members: readonly Member[]): readonly string[] {
-  const folders = new Set<string>();
-  for (const { path } of members)
-    for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) folders.add(folder);
-  return [...folders].toSorted();
+/** Reads what is below a folder. A folder comes before what it contains. */
+async function readMembers(root: string, program: string): Promise<readonly Member[]> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const members = entries.map(async (entry): Promise<Member> => {
+    const file = join(entry.parentPath, entry.name);
+    const path = relative(root, file);
+    if (entry.isDirectory()) return { path, folder: true };
+    if (entry.isSymbolicLink()) return { path, link: await readlink(file) };
+    return { path, contents: await readFile(file), mode: path === program ? 0o755 : 0o644 };
+  });
+  return (await Promise.all(members)).toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
+
+/** apk compares each file, and the target of each link, with its checksum. */
+const describeContents = (contents: string | Buffer): { readonly pax: Record<string, string> } => ({
+  pax: { 'APK-TOOLS.checksum.SHA1': createHash('sha1').update(contents).digest('hex') },
+});
 
 async function writeTar(members: readonly Member[], time: Date): Promise<Buffer> {
   const archive = pack();
   const written = buffer(archive);
-  const common = { mtime: time, uid: 0, gid: 0, uname: 'root', gname: 'root' };
-  for (const folder of listFolders(members)) archive.entry({ ...common, name: folder, type: 'directory', mode: 0o755 });
   for (const member of members) {
-    if ('link' in member) {
-      const pax = { 'APK-TOOLS.checksum.SHA1': sha1(Buffer.from(member.link)) };
-      archive.entry({ ...common, name: member.path, type: 'symlink', linkname: member.link, mode: 0o777, pax });
-    } else {
-      const pax = { 'APK-TOOLS.checksum.SHA1': sha1(member.contents) };
-      archive.entry({ ...common, name: member.path, mode: member.mode ?? 0o644, pax }, member.contents);
-    }
+    const entry = { name: member.path, mtime: time, uid: 0, gid: 0, uname: 'root', gname: 'root' };
+    if ('folder' in member) archive.entry({ ...entry, type: 'directory', mode: 0o755 });
+    else if ('link' in member)
+      archive.entry({
+        ...entry,
+        ...describeContents(member.link),
+        type: 'symlink',
+        linkname: member.link,
+        mode: 0o777,
+      });
+    else archive.entry({ ...entry, ...describeContents(member.contents), mode: member.mode }, member.contents);
   }
   archive.finalize();
   return written;
 }
 
-/** apk knows only some words after a dash, so a prerelease is one of them. */
-function toApkVersion(version: string): string {
-  const [numbers = '', suffix] = version.split(/-(.*)/s);
-  const [, word = 'pre', count = ''] = /^(alpha|beta|pre|rc)?\D*(\d*)/.exec(suffix ?? '') ?? [];
-  return `${numbers}${suffix === undefined ? '' : `_${word}${count}`}-r0`;
-}
+const sizeOf = (member: Member): number => ('contents' in member ? member.contents.length : 0);
 
-/**
- * Makes the package. It is not signed.
- *
- * @param bundles those of the plugin
- */
-export async function makeApk(
-  version: string,
-  bundles: readonly Bundle[],
-  { manPage, completions }: Pick<PackageDocuments, 'manPage' | 'completions'>,
-): Promise<string> {
-  const library = `usr/lib/${PROGRAM_NAME}`;
-  const program = `../lib/${PROGRAM_NAME}/${PROGRAM_NAME}.cjs`;
-  const main = `${PROGRAM_NAME}.cjs`;
-  const licenses = renderLicenses(PROGRAM_NAME, await listBundledComponents(bundles));
-  const members: readonly Member[] = [
-    { path: `usr/bin/${PROGRAM_NAME}`, link: program },
-    { path: `usr/bin/${KUBECTL_PLUGIN_NAME}`, link: program },
-    ...(await Promise.all(
-      bundles.map(async ({ name }) =>
-        file(`${library}/${name}`, await readFile(join('dist', name)), name === main ? 0o755 : 0o644),
-      ),
-    )),
-    file(`usr/share/man/man1/${PROGRAM_NAME}.1.gz`, gzipSync(manPage, { level: 9 })),
-    file(`usr/share/bash-completion/completions/${PROGRAM_NAME}`, completions.bash),
-    file(`usr/share/zsh/site-functions/_${PROGRAM_NAME}`, completions.zsh),
-    file(`usr/share/fish/vendor_completions.d/${PROGRAM_NAME}.fish`, completions.fish),
-    file(`usr/share/licenses/${PROGRAM_NAME}/LICENSE`, await readFile('LICENSE')),
-    file(`usr/share/licenses/${PROGRAM_NAME}/THIRD-PARTY-LICENSES.txt`, licenses),
-  ];
-  const seconds = findSourceDate();
-  const time = new Date(Number(seconds) * 1_000);
-  const data = await compress(await writeTar(members, time), { level: 9 });
-  const size = members.reduce((sum, member) => sum + ('contents' in member ? member.contents.length : 0), 0);
-  const info = `pkgname = ${PROGRAM_NAME}
-pkgver = ${toApkVersion(version)}
+function renderInfo(architecture: string, version: string, size: number, data: Buffer): string {
+  const apkVersion = toApkVersion(version);
+  return `pkgname = ${PROGRAM_NAME}
+pkgver = ${apkVersion}
 pkgdesc = ${SUMMARY}
 url = ${PROJECT.homepage}
-builddate = ${seconds}
+builddate = ${findSourceDate()}
 packager = ${PROJECT.authors} <${PROJECT.email}>
 size = ${size}
-arch = noarch
+arch = ${architecture}
 origin = ${PROGRAM_NAME}
 license = Apache-2.0
-depend = nodejs${manifest.engines.node}
-provides = cmd:${PROGRAM_NAME}=${toApkVersion(version)}
-provides = cmd:${KUBECTL_PLUGIN_NAME}=${toApkVersion(version)}
+depend = so:libc.musl-${architecture}.so.1
+depend = ${LIBRARY}
+provides = cmd:${PROGRAM_NAME}=${apkVersion}
+provides = cmd:${KUBECTL_PLUGIN_NAME}=${apkVersion}
 datahash = ${createHash('sha256').update(data).digest('hex')}
 `;
-  const control = await writeTar([file('.PKGINFO', info)], time);
-  const first = await compress(control.subarray(0, control.length - TAR_END_BYTES), { level: 9 });
-  const path = apkPath(version);
-  await writeFile(path, Buffer.concat([first, data]));
-  return path;
+}
+
+/** Makes the package of a target. The target needs an executable and an `apkArchitecture`. */
+export async function makeApk(target: Target, version: string, documents: PackageDocuments): Promise<string> {
+  const path = apkPath(target, version);
+  const root = await mkdtemp(join(dirname(path), '.apk-'));
+  try {
+    const licenses = join(root, 'usr/share/licenses', PROGRAM_NAME);
+    await layOutFiles(root, executablePath(target), documents, 'site-functions');
+    await mkdir(licenses, { recursive: true });
+    await copyFile('LICENSE', join(licenses, 'LICENSE'));
+    await copyFile(documents.licensesFile, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
+
+    const members = await readMembers(root, `usr/bin/${PROGRAM_NAME}`);
+    const time = new Date(Number(findSourceDate()) * 1_000);
+    const data = await compressWithGzip(await writeTar(members, time));
+    const size = members.reduce((sum, member) => sum + sizeOf(member), 0);
+    const info = renderInfo(target.apkArchitecture ?? '', version, size, data);
+    const control = await writeTar([{ path: '.PKGINFO', contents: Buffer.from(info), mode: 0o644 }], time);
+    const first = await compressWithGzip(control.subarray(0, control.length - TAR_END_BYTES));
+    await writeFile(path, Buffer.concat([first, data]));
+    return path;
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
 }

@@ -17,6 +17,11 @@ const COMPRESSION_LEVEL = 5;
 
 const compress = promisify<Buffer, object, Buffer>(gzip);
 
+/** Compresses bytes. The header has no name and no time. */
+export async function compressWithGzip(bytes: Buffer): Promise<Buffer> {
+  return compress(bytes, { level: COMPRESSION_LEVEL });
+}
+
 const getMode = ({ executable }: ArchiveMember): number => (executable ? 0o755 : 0o644);
 
 /** Writes a `.tar.gz`. All files are from 1970. */
@@ -26,7 +31,7 @@ export async function writeTarGz(members: readonly ArchiveMember[]): Promise<Buf
     archive.entry({ name: member.name, mode: getMode(member), mtime: new Date(0) }, member.contents);
   }
   archive.finalize();
-  return compress(await buffer(archive), { level: COMPRESSION_LEVEL });
+  return compressWithGzip(await buffer(archive));
 }
 
 /**

@@ -165,8 +165,9 @@ Moniker: ${PROGRAM_NAME}
   ];
 }
 
-/** Renders all manifests, except those for systems without an archive. */
-export function renderManifests(release: Release, downloads: readonly Download[]): readonly Manifest[] {
+/** Renders all manifests, except those for systems without an archive. These package managers do not know musl. */
+export function renderManifests(release: Release, available: readonly Download[]): readonly Manifest[] {
+  const downloads = available.filter(({ target }) => !target.hasMusl);
   const windows = downloads.filter(isFor('win'));
   const others = downloads.filter((download) => !isFor('win')(download));
   return [

@@ -21,6 +21,18 @@ export function rpmPath(target: Target, version: string): string {
   return `out/${target.name}/${PROGRAM_NAME}-${toRpmVersion(version)}-1.${target.rpmArchitecture ?? ''}.rpm`;
 }
 
+/** apk knows only some words after a dash, so a prerelease is one of them. */
+export function toApkVersion(version: string): string {
+  const [numbers = '', suffix] = version.split(/-(.*)/s);
+  const [, word = 'pre', count = ''] = /^(alpha|beta|pre|rc)?\D*(\d*)/.exec(suffix ?? '') ?? [];
+  return `${numbers}${suffix === undefined ? '' : `_${word}${count}`}-r0`;
+}
+
+/** Returns the path of a target's package. apk itself leaves the processor out of the name, but a release is one folder. */
+export function apkPath(target: Target, version: string): string {
+  return `out/${target.name}/${PROGRAM_NAME}-${toApkVersion(version)}.${target.apkArchitecture ?? ''}.apk`;
+}
+
 /** Returns the folder of a program's image, in the OCI image layout. */
 export function imageFolder(program: string): string {
   return `out/images/${program}`;
@@ -39,9 +51,4 @@ export function npmPackagePath(version: string): string {
 /** Returns the path of the chart of the webhook, with the name that helm gives it. */
 export function chartPath(version: string): string {
   return `out/chart/${WEBHOOK_PROGRAM_NAME}-${version}.tgz`;
-}
-
-/** Returns the path of the package for Alpine, which is for all processors. */
-export function apkPath(version: string): string {
-  return `out/${PROGRAM_NAME}-${version}.apk`;
 }

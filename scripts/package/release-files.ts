@@ -64,13 +64,13 @@ export function listReleaseFiles(version: string, targets: readonly Target[] = T
     ...(target.hasWebhook ? listProgramFiles(target, WEBHOOK_PROGRAM_NAME, version) : []),
     ...(target.debianArchitecture === undefined ? [] : [byBasename(debianPackagePath(target, version))]),
     ...(target.rpmArchitecture === undefined ? [] : [byBasename(rpmPath(target, version))]),
+    ...(target.apkArchitecture === undefined ? [] : [byBasename(apkPath(target, version))]),
   ]);
   return [
     ...files,
     ...[PROGRAM_NAME, WEBHOOK_PROGRAM_NAME].map((program) => byBasename(imageArchivePath(program, version))),
     byBasename(chartPath(version)),
     byBasename(npmPackagePath(version)),
-    byBasename(apkPath(version)),
     ...[INSTALLER, WINDOWS_INSTALLER].map((name) => byBasename(`out/${name}`)),
   ];
 }

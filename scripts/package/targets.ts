@@ -22,7 +22,7 @@ export interface BunSource {
 export interface Target {
   /** Platform and processor as Node names them, with `win` for win32. */
   readonly name: string;
-  /** The Node for this target; undefined if its executable is made with Bun only. */
+  /** The Node for this target; undefined if npm has none, so that its executable is made with Bun only. */
   readonly node?: NodeSource;
   readonly bun: BunSource;
   /** The npm package that contains the native part of the keyring. */
@@ -30,9 +30,12 @@ export interface Target {
   readonly format: 'elf' | 'mach-o' | 'pe';
   /** Programs that can strip the executable, in order of preference. */
   readonly strippers: readonly string[];
-  /** The processor as Debian and rpm name it. */
+  /** The processor as Debian, rpm and Alpine name it. */
   readonly debianArchitecture?: string;
   readonly rpmArchitecture?: string;
+  readonly apkArchitecture?: string;
+  /** Linux with musl in place of glibc, such as Alpine. */
+  readonly hasMusl?: true;
   /** Its Node has no start-up snapshot, because it was cross-compiled and a snapshot is made by running it. */
   readonly hasNoSnapshot?: true;
   /** The webhook is built for it too, because control planes run on it. */
@@ -62,6 +65,24 @@ export const TARGETS: readonly Target[] = [
     debianArchitecture: 'arm64',
     rpmArchitecture: 'aarch64',
     hasWebhook: true,
+  },
+  {
+    name: 'linux-x64-musl',
+    bun: { name: '@oven/bun-linux-x64-musl', file: 'bin/bun', system: 'linux', processor: 'x64' },
+    keyringPackage: '@napi-rs/keyring-linux-x64-musl',
+    format: 'elf',
+    strippers: [],
+    apkArchitecture: 'x86_64',
+    hasMusl: true,
+  },
+  {
+    name: 'linux-arm64-musl',
+    bun: { name: '@oven/bun-linux-aarch64-musl', file: 'bin/bun', system: 'linux', processor: 'arm64' },
+    keyringPackage: '@napi-rs/keyring-linux-arm64-musl',
+    format: 'elf',
+    strippers: [],
+    apkArchitecture: 'aarch64',
+    hasMusl: true,
   },
   {
     name: 'darwin-x64',
@@ -97,27 +118,6 @@ export const TARGETS: readonly Target[] = [
     strippers: [],
   },
 ];
-
-/** Linux with musl in place of glibc, such as Alpine. There is no Node for it in npm. */
-export const MUSL_TARGETS: readonly Target[] = [
-  {
-    name: 'linux-x64-musl',
-    bun: { name: '@oven/bun-linux-x64-musl', file: 'bin/bun', system: 'linux', processor: 'x64' },
-    keyringPackage: '@napi-rs/keyring-linux-x64-musl',
-    format: 'elf',
-    strippers: [],
-  },
-  {
-    name: 'linux-arm64-musl',
-    bun: { name: '@oven/bun-linux-aarch64-musl', file: 'bin/bun', system: 'linux', processor: 'arm64' },
-    keyringPackage: '@napi-rs/keyring-linux-arm64-musl',
-    format: 'elf',
-    strippers: [],
-  },
-];
-
-/** Every platform that an executable can be made for, with one of the runtimes. */
-export const ALL_TARGETS: readonly Target[] = [...TARGETS, ...MUSL_TARGETS];
 
 /** Returns the path of a target's executable. */
 export function executablePath({ name, format }: Target, program = PROGRAM_NAME): string {

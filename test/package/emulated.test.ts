@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'tap';
 import { findMusl } from '../../scripts/lib/find-musl.ts';
-import { ALL_TARGETS, executablePath } from '../../scripts/package/targets.ts';
+import { TARGETS, executablePath } from '../../scripts/package/targets.ts';
 import { checkSuccess } from '../support/check-run.ts';
 import { setUp } from '../support/fixture.ts';
 import { makeEnvironment } from '../support/home.ts';
@@ -24,7 +24,7 @@ const LIBRARIES = {
 } as const;
 
 for (const [name, findLibraries] of Object.entries(LIBRARIES)) {
-  const target = ALL_TARGETS.find((each) => each.name === name);
+  const target = TARGETS.find((each) => each.name === name);
   const executable = target === undefined ? '' : resolve(executablePath(target));
   let skip: string | false = PACKAGED_EXECUTABLE === undefined && 'npm test -- --packaged';
   skip ||= skipWithout(`the executable for ${name}`, () => existsSync(executable));

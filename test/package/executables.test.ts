@@ -14,7 +14,7 @@ import { fetchPackageFile, readLockedPackage } from '../../scripts/lib/npm-packa
 import { findBunNames, findJscComparisons } from '../../scripts/package/bun-binary/scrub-bun-names.ts';
 import { findCrashReports } from '../../scripts/package/bun-binary/silence-crash-report.ts';
 import { fetchAddon } from '../../scripts/package/keyring-addon.ts';
-import { ALL_TARGETS, executablePath } from '../../scripts/package/targets.ts';
+import { TARGETS, executablePath } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
@@ -186,7 +186,7 @@ async function checkBun(t: Test, program: Buffer, target: Target): Promise<void>
   t.notOk(program.includes(process.cwd()), 'it contains no path of this machine');
 }
 
-for (const target of ALL_TARGETS) {
+for (const target of TARGETS) {
   const needsBun = target.node === undefined && RUNTIME === 'node';
   const skip = needsBun ? 'npm run package -- --runtime bun' : requireMade(target);
   await t.test(target.name, { skip }, async (t) => {

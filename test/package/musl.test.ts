@@ -2,12 +2,13 @@
  * The executable for musl where nothing else is: no shell, no certificate authorities, no users, no temporary folder. Alpine
  * has more. The libraries are those of a current Alpine and Debian.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
+import { startReleaseServer } from '../../scripts/release/installations/release-server.ts';
 import { setUpAlice } from '../support/alice.ts';
 import { answer, openTestTerminal } from '../support/answer-prompts.ts';
 import { makeTerminalCommand, readStdout } from '../support/browser-login.ts';
@@ -147,6 +148,24 @@ testOnMuslWithKeystone('with musl, doctor finds nothing wrong with a real Keysto
   );
   await alice.getToken();
   t.equal(alice.countLogins(), 2, 'a request for the methods, and one login');
+});
+
+testOnMusl('with musl, install.sh installs the executable for musl, from a server', async (t) => {
+  if ('skip' in musl) return;
+  const server = await startReleaseServer('out/release');
+  t.teardown(() => server.stop());
+  const folder = t.testdir({ 'install.sh': readFileSync('out/install.sh', 'utf8'), tools: {}, prefix: {}, tmp: {} });
+  const [tools, prefix] = [join(folder, 'tools'), join(folder, 'prefix')];
+  symlinkSync(musl.linker, join(tools, 'ldd'));
+  // The link leads out of the folder that is visible there.
+  const linker = dirname(musl.linker);
+  const command = [...musl.makeMixedCommand('/bin/sh', [folder, linker]), join(folder, 'install.sh')];
+  const words = ['--base-url', server.url, '--prefix', prefix];
+  const env = { PATH: `${tools}:/usr/bin:/bin`, HOME: folder, TMPDIR: join(folder, 'tmp') };
+  const { status, stdout, stderr } = await startProgram([...command, ...words], env).ended;
+  t.match({ status, stdout }, { status: 0, stdout: /^installed client-keystone-auth \d+\.\d+\.\d+ in / }, stderr);
+  const installed = readFileSync(join(prefix, 'bin/client-keystone-auth'));
+  t.ok(installed.equals(readFileSync(musl.executable)), 'the one for musl');
 });
 
 testOnMusl('with musl and without a keyring, login says so before it saves a secret', async (t) => {

@@ -1,11 +1,9 @@
-/** The npm package and the package for Alpine, which contain the bundles and run on the user's own Node. */
+/** The npm package, which contains the bundles and runs on the user's own Node. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import t from 'tap';
-import { apkPath, npmPackagePath } from '../../scripts/package/package-paths.ts';
+import { npmPackagePath } from '../../scripts/package/package-paths.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
@@ -49,44 +47,4 @@ await t.test('the npm package has the shape that is published', { skip }, async 
   const main = join(folder, 'package/dist/client-keystone-auth.cjs');
   t.match(readFileSync(main, 'utf8'), /^#!\/usr\/bin\/env node\n/);
   t.equal(execFileSync(process.execPath, [main, '--version'], { encoding: 'utf8', env }), `${version}\n`);
-});
-
-/** Splits a file into its gzip streams, as apk does. */
-function splitStreams(file: Buffer): readonly [control: Buffer, data: Buffer] {
-  for (
-    let at = file.indexOf('\x1f\x8b\x08', 10, 'latin1');
-    at > 0;
-    at = file.indexOf('\x1f\x8b\x08', at + 1, 'latin1')
-  ) {
-    try {
-      gunzipSync(file.subarray(0, at));
-      return [file.subarray(0, at), file.subarray(at)];
-    } catch {
-      // These bytes are inside of the first stream.
-    }
-  }
-  throw new Error('there is only one stream');
-}
-
-await t.test('the package for Alpine describes its files', { skip }, async (t) => {
-  const [control, data] = splitStreams(readFileSync(apkPath(version)));
-  const head = gunzipSync(control);
-  t.notSame(head.subarray(-1_024), Buffer.alloc(1_024), 'the first tar has no end, so that the second continues it');
-  const info = head.toString('utf8');
-  t.match(info, `pkgname = client-keystone-auth\npkgver = ${version}-r0\n`);
-  t.match(info, /^arch = noarch$/m);
-  t.match(info, /^depend = nodejs>=22\.21$/m);
-  t.match(info, `datahash = ${createHash('sha256').update(data).digest('hex')}\n`, 'of the second stream');
-
-  const root = t.testdir({});
-  execFileSync('tar', ['-xz', '--warning=no-unknown-keyword', '-C', root], { input: data });
-  const program = 'usr/bin/client-keystone-auth';
-  t.equal(readlinkSync(join(root, program)), '../lib/client-keystone-auth/client-keystone-auth.cjs');
-  t.equal(statSync(join(root, program)).mode & 0o7777, 0o755);
-  const run = [join(root, program), '--version'];
-  t.equal(execFileSync(process.execPath, run, { encoding: 'utf8', env: {} }), `${version}\n`);
-  t.ok(existsSync(join(root, 'usr/share/licenses/client-keystone-auth/LICENSE')));
-  const tar = gunzipSync(data);
-  const checksum = createHash('sha1').update(readFileSync('LICENSE')).digest('hex');
-  t.ok(tar.includes(`APK-TOOLS.checksum.SHA1=${checksum}`), 'with the checksum of each file');
 });

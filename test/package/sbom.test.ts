@@ -6,7 +6,7 @@ import t from 'tap';
 import { fetchPackageFile, readLockedPackage } from '../../scripts/lib/npm-package.ts';
 import { BUN_COMMIT, BUN_PARTS, listBunParts } from '../../scripts/package/bun-binary/bun-parts.ts';
 import { getRuntimePackage } from '../../scripts/package/runtimes.ts';
-import { ALL_TARGETS, hostTarget } from '../../scripts/package/targets.ts';
+import { TARGETS, hostTarget } from '../../scripts/package/targets.ts';
 import type { Target } from '../../scripts/package/targets.ts';
 import { skipWithout } from '../support/missing-tools.ts';
 import { readRuntime } from '../support/packaged-runtime.ts';
@@ -29,7 +29,7 @@ const skip = ({ name, node }: Target): string | false => {
   return skipWithout(`out/${name}`, () => existsSync(`out/${name}/sbom.cdx.json`));
 };
 
-for (const target of ALL_TARGETS) {
+for (const target of TARGETS) {
   const { name, keyringPackage } = target;
   await t.test(name, { skip: skip(target) }, async (t) => {
     const runtime = readRuntime(target);
