@@ -2,7 +2,7 @@
  * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterwards. Only a
  * real terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -10,7 +10,7 @@ import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
 import { checkFailure, readExecCredential, runInFreshHome } from '../support/check-run.ts';
 import { startKeystoneForTest, testUsers } from '../support/check-run.ts';
 import type { ExecCredentialStatus } from '../support/check-run.ts';
-import { answer, openTestTerminal } from '../support/answer-prompts.ts';
+import { answer, ENTER, openTestTerminal } from '../support/answer-prompts.ts';
 import { makeExecInfo } from '../support/home.ts';
 import type { EnvVars } from '../support/home.ts';
 import { checkCursor, inParallel, setUpPrompts } from '../support/prompt-fixture.ts';
@@ -18,6 +18,7 @@ import type { PromptFixture } from '../support/prompt-fixture.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import { runWithStty } from '../support/terminal.ts';
 import type { Terminal } from '../support/terminal.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 async function checkEnd(
   t: Test,
@@ -244,6 +245,48 @@ await t.test('stdin is not read', async (t) => {
   await checkEnd(t, terminal, fixture);
   t.equal(readFileSync(rest, 'utf8'), text);
 });
+
+/** Counts the processes that have a lock of a terminal open. */
+function countTurns(pids: readonly number[]): number {
+  return pids.filter((pid) => {
+    try {
+      const names = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      return names.some((name) => /\/terminal-\d+\.lock$/.test(name));
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+await t.test(
+  'two processes in one pipeline prompt one after the other',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const fixture = await setUpPrompts(t);
+    const { command, home, keystone } = fixture;
+    const { args = [], ...program } = command(fixture.login);
+    const [, , , , ...plugin] = args;
+    const script =
+      'home=$1; shift; "$@" >"$home/one" & echo "pid $!"; "$@" --project-name=db >"$home/two" & echo "pid $!"; wait';
+    const terminal = openTestTerminal(t, { ...program, args: ['-c', script, 'sh', home.path, ...plugin] });
+    const pids: number[] = [];
+    for (let count = 1; count <= 2; count += 1) {
+      pids.push(Number((await terminal.waitFor(/pid \d+\n/)).slice('pid '.length)));
+    }
+    await terminal.waitFor('? Password');
+    await waitUntil('the second process to wait for its turn', () => countTurns(pids) === 2);
+    t.equal(terminal.raw().split('✔').length, 1);
+    const before = terminal.screen();
+    terminal.type(`${PASSWORD}${ENTER}`);
+    await terminal.waitFor('✔');
+    await answer(terminal, '? Password', PASSWORD);
+    t.equal((await terminal.ended).exitCode, 0, terminal.screen());
+    t.equal(before.match(/\?/g)?.length, 1, 'one prompt at a time');
+    t.notOk(terminal.raw().includes(PASSWORD), 'no password is on the screen');
+    for (const name of ['one', 'two']) readExecCredential(t, readFileSync(join(home.path, name), 'utf8'));
+    t.equal(keystone.countLogins(), 2);
+  },
+);
 
 await t.test('if no prompt is possible, one line names what to set', async (t) => {
   const fixture = await setUpPrompts(t);

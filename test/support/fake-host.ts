@@ -20,6 +20,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     writeOut: () => undefined,
     writeErr: () => undefined,
     identifyParent: () => undefined,
+    identifyTerminal: () => undefined,
     identifyProcess: () => undefined,
     isRunning: () => true,
     personalVariables: () => parts.env ?? {},

@@ -30,6 +30,13 @@ export const keyringAddonFileName = (digest: string): string => `keyring-${diges
  */
 export const lockFileName = (key: string): string => `${key.slice(0, 2)}.lock`;
 
+/**
+ * The lock file of a terminal.
+ *
+ * @param id its device number
+ */
+export const terminalLockFileName = (id: string): string => `terminal-${id}.lock`;
+
 /** A new file is opened with O_EXCL, so its name only has to differ from those of other runs at the same moment. */
 export const makeTemporaryFileName = (name: string): string => `.${name}.${Math.random().toString(36).slice(2)}`;
 
@@ -60,7 +67,7 @@ const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: OtherFileKind])[] 
   [/^handed-out$/, 'handed-out'],
   [/^warned$/, 'warned'],
   [/^keyring-[0-9a-f]{64}\.node$/, 'keyring-addon'],
-  [/^[0-9a-f]{2}\.lock(?:-journal)?$/, 'lock'],
+  [/^(?:[0-9a-f]{2}|terminal-\d+)\.lock(?:-journal)?$/, 'lock'],
   [
     /^\.(?:[0-9a-f]{64}\.(?:token|about|alias|refused|kept)|warned|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]{1,13}$/,
     'temporary',

@@ -1,4 +1,5 @@
 /** One login at a time for one identity, across processes. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../../shared/base/errors.ts';
@@ -19,11 +20,22 @@ export interface LockWaitOptions {
   readonly isNoLongerNeeded: () => Promise<boolean>;
   /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
+  /**
+   * Whether another process prompts on the terminal of this one. The user then knows what to do, and may take up to ten
+   * minutes, which do not count as waiting.
+   */
+  readonly isPrompting?: () => Promise<boolean>;
 }
+
+/** How long a prompt keeps other processes waiting. */
+export const MAX_PROMPT_MS = 600_000;
 
 /** A login is short, and hundreds of waiting processes must not slow it down. */
 const MIN_PAUSE_MS = 20;
 const MAX_PAUSE_MS = 300;
+
+const makeLockError = (path: string, error: unknown): CacheError =>
+  new CacheError(`no lock can be acquired in ${path} (${describeLockFailure(error)})`, { cause: error });
 
 async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
   withPrivateFile(path, uid, () => undefined);
@@ -34,10 +46,14 @@ async function waitForLock(lock: KernelLock, options: LockWaitOptions): Promise<
   // A monotonic clock: the system clock may be set during the wait.
   const start = performance.now();
   let isLongWait = false;
+  let countsFrom = start;
   for (let pauseMs = MIN_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)) {
     if (await options.isNoLongerNeeded()) return false;
     if (lock.tryAcquire()) return true;
-    const waitedMs = performance.now() - start;
+    const now = performance.now();
+    const isPromptPossible = now - start > LONG_WAIT_MS && now - start < MAX_PROMPT_MS;
+    if (isPromptPossible && (await options.isPrompting?.()) === true) countsFrom = now;
+    const waitedMs = now - countsFrom;
     if (waitedMs > options.maxWaitMs) return false;
     if (waitedMs > LONG_WAIT_MS && !isLongWait) {
       isLongWait = true;
@@ -54,19 +70,51 @@ async function waitForLock(lock: KernelLock, options: LockWaitOptions): Promise<
  * @returns undefined if the wait ended before the lock was free
  * @throws CacheError if the folder cannot hold a lock
  */
-export async function acquireLock(
-  { path, uid }: CacheFolder,
+export function acquireLock(
+  folder: CacheFolder,
   key: string,
   options: LockWaitOptions,
 ): Promise<ReleaseLock | undefined> {
+  return acquireLockFile(folder, lockFileName(key), options);
+}
+
+/**
+ * Acquires the lock of a file.
+ *
+ * @returns undefined if the wait ended before the lock was free
+ * @throws CacheError if the folder cannot hold a lock
+ */
+export async function acquireLockFile(
+  { path, uid }: CacheFolder,
+  fileName: string,
+  options: LockWaitOptions,
+): Promise<ReleaseLock | undefined> {
   try {
-    const lock = await openLock(join(path, lockFileName(key)), uid);
+    const lock = await openLock(join(path, fileName), uid);
     if (await waitForLock(lock, options)) return lock.close;
     lock.close();
     return undefined;
   } catch (error) {
     if (error instanceof CacheError) throw error;
-    throw new CacheError(`no lock can be acquired in ${path} (${describeLockFailure(error)})`, { cause: error });
+    throw makeLockError(path, error);
+  }
+}
+
+/**
+ * Whether another process has the lock of a file, which need not exist.
+ *
+ * @throws CacheError if the folder cannot hold a lock
+ */
+export async function isLockFileTaken({ path }: CacheFolder, fileName: string): Promise<boolean> {
+  const file = join(path, fileName);
+  if (!existsSync(file)) return false;
+  try {
+    const lock = await openKernelLock(file);
+    const isFree = lock.tryAcquire();
+    lock.close();
+    return !isFree;
+  } catch (error) {
+    throw makeLockError(path, error);
   }
 }
 

@@ -20,6 +20,8 @@ import { prune } from './prune.ts';
 import type { CallerProcesses } from './credential-tag.ts';
 import { findRefusal, forgetRefusals, rememberRefusal } from './refusals.ts';
 import type { LoginFailure, Refusal, RefusalContext, RefusalSubject, SentCredential } from './refusals.ts';
+import { makeTerminalTurns } from './terminal-turns.ts';
+import type { TerminalTurns } from './terminal-turns.ts';
 import { writeTokenMetadata } from './token-metadata.ts';
 import type { TokenOwner } from './token-metadata.ts';
 import { computeRetentionEnd } from './token-record.ts';
@@ -60,6 +62,7 @@ export interface TokenCache extends HandOutLog, RefusalMemory {
   readonly location: string | undefined;
   /** Why the cache folder is not used; undefined if it is. */
   readonly problem: CacheError | undefined;
+  readonly terminalTurns: TerminalTurns;
   /** Reads the token stored under `key`, or under the key that the alias of this name leads to. */
   read(key: string): Promise<CachedToken | undefined>;
   /**
@@ -265,8 +268,10 @@ export async function openTokenCache({
   };
   const log = makeHandOutLog(files, callers, host);
   const refusals = makeRefusalMemory(notes, callers, host);
+  const terminalTurns = makeTerminalTurns(host, storage === 'none' ? listFallbackFolders(host) : all);
 
   return {
+    terminalTurns,
     onFastPath: store?.onFastPath === true && firstFolder === configured,
     location: firstFolder?.path,
     problem: problemOfFolder?.error,
@@ -291,7 +296,8 @@ export async function openTokenCache({
       reportLoss();
     },
     async lock(key, options) {
-      const release = await files.writeAsync((folder) => acquireLock(folder, key, options));
+      const wait = { isPrompting: terminalTurns.isTaken, ...options };
+      const release = await files.writeAsync((folder) => acquireLock(folder, key, wait));
       report();
       return release;
     },

@@ -52,6 +52,9 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
     method.listIdentityFiles === undefined ? [] : method.listIdentityFiles(config, host)?.map(stampFile);
   const storage = readCacheStorage(config);
   const deadlineMs = Number(config.text('timeout') ?? DEFAULT_DEADLINE_SECONDS) * 1000;
+  const cache = await openTokenCache({
+    ...{ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn, waitFor: reporter.waitFor },
+  });
   return {
     ...run,
     config,
@@ -63,13 +66,16 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
       identityFiles === undefined
         ? undefined
         : [...files, ...tls.files, ...(exchange?.tls.files ?? []), ...identityFiles],
-    cache: await openTokenCache({
-      ...{ host, storage, isForKubectl: execInfo !== undefined, warn: reporter.warn, waitFor: reporter.waitFor },
-    }),
+    cache,
     cacheKey: computeCacheKey(config, method, tls, host),
     startedAt,
     deadlineMs,
     maxLoginMs: method.waitsForUser?.(config) === true ? deadlineMs + readLoginTimeoutMs(config) : deadlineMs,
-    user: makeTerminalUser({ host, canPrompt: execInfo?.isInteractive !== false, writeLine: reporter.info }),
+    user: makeTerminalUser({
+      host,
+      canPrompt: execInfo?.isInteractive !== false,
+      writeLine: reporter.info,
+      takeTurn: cache.terminalTurns.take,
+    }),
   };
 }

@@ -9,11 +9,9 @@ import { describeOwner } from '../auth-methods/describe-owner.ts';
 import { explainMissingOptions } from '../auth-methods/missing-options.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { describeProblem } from '../terminal/describe-problem.ts';
-import { openTerminal } from '../terminal/terminal.ts';
-import type { Terminal } from '../terminal/terminal.ts';
 import type { LoginContext } from './login-context.ts';
 
-type PromptContext = Pick<LoginContext, 'host' | 'execInfo' | 'user' | 'method'>;
+type PromptContext = Pick<LoginContext, 'execInfo' | 'user' | 'method'>;
 
 type ListMissing = (config: ResolvedConfig) => readonly Option[];
 
@@ -40,24 +38,17 @@ export async function promptForMissing(
   const missing = listMissing(config);
   if (missing.length === 0) return config;
   const reason = context.user.cannotPromptReason;
-  const terminal = reason === undefined ? openTerminal(context.host) : undefined;
-  if (terminal === undefined) throw explainMissingOptions(missing, reason ?? 'the terminal has closed');
-  try {
-    return await promptUntilComplete(context, terminal, config, listMissing, limits);
-  } finally {
-    terminal.pause();
-  }
+  if (reason !== undefined) throw explainMissingOptions(missing, reason);
+  return promptUntilComplete(context, config, listMissing, limits);
 }
 
 /** Prompts for one option at a time: each answer decides what is still missing. */
 async function promptUntilComplete(
   context: PromptContext,
-  terminal: Terminal,
   config: ResolvedConfig,
   listMissing: ListMissing,
   { withoutProject = false }: PromptLimits,
 ): Promise<ResolvedConfig> {
-  const { promptForOption } = await import('../terminal/prompt.ts');
   let answers: ReadonlyMap<OptionName, Setting> = new Map();
   let complete = config;
   for (;;) {
@@ -80,7 +71,7 @@ async function promptUntilComplete(
         listMissing(next);
         if (option.isUrl === true) readCredentialUrl<OptionName>(next, option.name, URL_EXAMPLE);
       });
-    const text = await promptForOption(context.host, terminal, option, target, { suggestion, check });
+    const text = await context.user.prompt(option, target, { suggestion, check });
     answers = withAnswer(text);
     complete = merge(answers);
   }

@@ -36,12 +36,26 @@ interface LibraryContext {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Waits until no other process prompts on the terminal.
+ *
+ * @param signal ends the wait
+ * @returns what ends the turn
+ */
+export type TakeTurn = (signal?: AbortSignal) => Promise<() => void>;
+
+/** Where a prompt is shown. */
+export interface PromptPlace {
+  readonly host: Host;
+  readonly terminal: Terminal;
+  readonly takeTurn: TakeTurn;
+}
+
 type ShowPrompt = (context: LibraryContext) => Promise<string>;
 
 /** Shows a prompt once; the first signal to arrive removes it and is returned instead of an answer. */
 async function promptOnce(
-  host: Host,
-  terminal: Terminal,
+  { host, terminal }: PromptPlace,
   show: ShowPrompt,
   outerSignal: AbortSignal | undefined,
 ): Promise<{ answer: string } | { signal: PromptSignal | undefined }> {
@@ -78,17 +92,17 @@ async function promptOnce(
 
 /** Shows a prompt until there is an answer or the user cancels. */
 async function promptUntilAnswered(
-  host: Host,
-  terminal: Terminal,
+  place: PromptPlace,
   show: ShowPrompt,
   outerSignal: AbortSignal | undefined,
 ): Promise<string> {
   for (;;) {
-    const result = await promptOnce(host, terminal, show, outerSignal);
+    const endTurn = await place.takeTurn(outerSignal);
+    const result = await promptOnce(place, show, outerSignal).finally(endTurn);
     if ('answer' in result) return result.answer;
     if (result.signal !== 'SIGTSTP') throw new UserCancelled(result.signal);
     // The terminal is restored: stop now, and prompt again when the process is continued.
-    host.raise('SIGTSTP');
+    place.host.raise('SIGTSTP');
   }
 }
 
@@ -99,8 +113,7 @@ async function promptUntilAnswered(
  * @throws UserCancelled
  */
 export async function promptForOption(
-  host: Host,
-  terminal: Terminal,
+  place: PromptPlace,
   option: Option,
   target: string,
   { suggestion, check, signal }: PromptOptions,
@@ -129,7 +142,7 @@ export async function promptForOption(
           },
           context,
         );
-  return toAnswer(await promptUntilAnswered(host, terminal, show, signal));
+  return toAnswer(await promptUntilAnswered(place, show, signal));
 }
 
 /** Completes the address of a server: nobody means plain HTTP without saying so. */
@@ -163,8 +176,7 @@ const MAX_VISIBLE_CHOICES = 10;
  * @throws UserCancelled
  */
 export async function promptForChoice(
-  host: Host,
-  terminal: Terminal,
+  place: PromptPlace,
   { message, choices, suggestion }: ChoicePrompt,
 ): Promise<string> {
   const shown = choices.map(({ value, name }) => ({ value, name: makePrintable(name, MAX_LABEL) }));
@@ -180,5 +192,5 @@ export async function promptForChoice(
       },
       context,
     );
-  return promptUntilAnswered(host, terminal, show, undefined);
+  return promptUntilAnswered(place, show, undefined);
 }

@@ -3,8 +3,8 @@ import { existsSync, fstatSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { block } from './block.ts';
 import { ConfigError, getErrorCode } from './errors.ts';
-import { identifyProcess, readInitialVariables } from './process-identity.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import { identifyProcess, identifyTerminal, readInitialVariables } from './process-identity.ts';
+import type { ProcessIdentity, TerminalIdentity } from './process-identity.ts';
 import type { TerminalText } from './terminal-text.ts';
 
 const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
@@ -47,6 +47,8 @@ export interface Host {
   /** The process that started this one; undefined if it cannot be identified. */
   identifyParent(): ProcessIdentity | undefined;
   identifyProcess(pid: number): ProcessIdentity | undefined;
+  /** The controlling terminal of this process; undefined if there is none, or if it cannot be identified. */
+  identifyTerminal(): TerminalIdentity | undefined;
   /** Whether a process with this pid exists; it can belong to another user. */
   isRunning(pid: number): boolean;
   /**
@@ -231,6 +233,7 @@ export function makeProcessHost(): Host {
     },
     identifyParent: () => identifyProcess(process.ppid),
     identifyProcess,
+    identifyTerminal: () => identifyTerminal(process.pid),
     isRunning,
     personalVariables,
     setKubeconfigVariables: (variables) => {

@@ -19,16 +19,21 @@ const field = (fields: readonly string[], number: number): string => fields[numb
 /** startstack, start_brk, arg_start and env_start: each is random on its own. */
 const LAYOUT_FIELDS = [28, 47, 48, 50];
 
-/** Identifies a process; undefined without /proc, or if the process does not exist. */
-export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  let stat: string;
+/** Reads the fields of a process from number 3 on; undefined without /proc, or if the process does not exist. */
+function readFields(pid: number): readonly string[] | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name is in parentheses and may contain anything, including parentheses and spaces.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }
-  // The name is in parentheses and may contain anything, including parentheses and spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Identifies a process; undefined without /proc, or if the process does not exist. */
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
+  const fields = readFields(pid);
+  if (fields === undefined) return undefined;
   return {
     id: `${pid} ${field(fields, 22)}`,
     // Computed on demand: a cache hit does not need it.
@@ -38,6 +43,21 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
     },
     parentPid: Number(field(fields, 4)),
   };
+}
+
+/** The controlling terminal of a process. */
+export interface TerminalIdentity {
+  /** Its device number. */
+  readonly id: string;
+  /** Whether the process is in the foreground: the kernel stops others that read from the terminal. */
+  readonly isForeground: boolean;
+}
+
+/** Identifies the terminal of a process; undefined if it has none, or without /proc. */
+export function identifyTerminal(pid: number): TerminalIdentity | undefined {
+  const fields = readFields(pid) ?? [];
+  const [group, id, foregroundGroup] = [field(fields, 5), field(fields, 7), field(fields, 8)];
+  return /^[1-9]\d*$/.test(id) ? { id, isForeground: group === foregroundGroup } : undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
 import type { Layer } from '../../config/option.ts';
 import { readCloudNames, readConfig } from '../../config/read-config.ts';
-import { makeTerminalUser } from '../../terminal/terminal-user.ts';
+import { makeCommandUser } from '../command-user.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
 import type { CommandResult, Invocation } from '../command.ts';
 import { addContext } from '../kubeconfig/add.ts';
@@ -83,7 +83,7 @@ export async function offerSetUp(call: Invocation): Promise<CommandResult> {
   const { host, reporter } = call;
   for (const line of INTRODUCTION) reporter.info(line);
   const steps = await listSteps(call);
-  const user = makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info });
+  const user = makeCommandUser({ host, reporter });
   const chosen = await user.promptForChoice({
     message: 'What do you want to do?',
     choices: steps.map(({ name }, index) => ({ value: String(index), name })),

@@ -4,7 +4,7 @@ import { UsageError } from '../../../shared/base/errors.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import type { KubeconfigEntry, Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { describeProblem } from '../../terminal/describe-problem.ts';
-import { makeTerminalUser } from '../../terminal/terminal-user.ts';
+import { makeCommandUser } from '../command-user.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
 import type { Choice } from '../../terminal/prompt.ts';
 import { makeCommandOption } from '../command.ts';
@@ -53,7 +53,7 @@ export function listClusterChoices(kubeconfig: Kubeconfig): Choice[] {
 /** Makes the user to ask; undefined if nobody looks at this run. */
 function findUser({ host, reporter }: Invocation): TerminalUser | undefined {
   if (!host.stderrIsTerminal()) return undefined;
-  const user = makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info });
+  const user = makeCommandUser({ host, reporter });
   return user.cannotPromptReason === undefined ? user : undefined;
 }
 

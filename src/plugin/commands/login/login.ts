@@ -9,7 +9,7 @@ import { openLoginContext } from '../../login/open-login-context.ts';
 import { warnAboutSettings } from '../../login/get-token.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { findMissingOptions } from '../../auth-methods/missing-options.ts';
-import { makeTerminalUser } from '../../terminal/terminal-user.ts';
+import { makeCommandUser } from '../command-user.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command, OutputData } from '../command.ts';
@@ -131,7 +131,7 @@ export async function logIn(call: Invocation, given: Layer = new Map()): Promise
   // The settings are read again with the choices of the user, which prints the same warnings.
   const before = await openLoginContext({ ...runContext, reporter: captureWarnings(reporter).reporter });
   if (saveOptions.save !== 'nothing') await requireKeyring({ host, reporter });
-  const user = makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info });
+  const user = makeCommandUser({ host, reporter });
   const choices = new Map([...given, ...(await chooseCloudAndMethod(runContext, user, ownConfig.isOn('web')))]);
   const login = await openLoginContext({ ...runContext, flags: new Map([...call.flags, ...choices]) });
   if (saveOptions.save === 'secret') requireSavableSecret(login);

@@ -4,7 +4,7 @@ import { makeConfig } from '../../../shared/options/config.ts';
 import type { Config } from '../../../shared/options/config.ts';
 import type { Setting } from '../../../shared/options/layer.ts';
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
-import { makeTerminalUser } from '../../terminal/terminal-user.ts';
+import { makeCommandUser } from '../command-user.ts';
 import type { CommandOption, CommandOptionName } from '../command-option.ts';
 import { makeCommandOption } from '../command.ts';
 import type { CommandResult, Invocation } from '../command.ts';
@@ -59,7 +59,7 @@ function isWatched({ host, ownConfig }: Invocation): boolean {
 /** Prompts for the cluster that kubectl shall use the login for; undefined for none. */
 async function askForCluster(call: Invocation, who: string): Promise<ClusterChoice | undefined> {
   const { host, ownConfig, reporter } = call;
-  const user = makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info });
+  const user = makeCommandUser({ host, reporter });
   if (user.cannotPromptReason !== undefined) return undefined;
   reporter.info(`logged in as ${who}`);
   const kubeconfig = openKubeconfig(host, ownConfig.text('kubeconfig'));
