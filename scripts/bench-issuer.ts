@@ -130,8 +130,8 @@ function renderExchanges(slices: Slices): string {
   return `## Exchanges beside TokenReviews
 
 Both servers ask the same stand-in for Keystone, with no limit of the rate; by default, each asks about 15 new tokens per second.
-A new token costs two requests to Keystone, for the token and for the groups, on connections of their own. As a plugin does it, each
-exchange has a connection of its own too, on which the plugin reads the discovery document before.
+Keystone is an https server. A new token costs two requests to it, for the token and for the groups, on a connection for this
+token. As a plugin does it, each exchange has a connection of its own too, on which the plugin reads the discovery document before.
 
 ${renderTable(slices, [['CPU µs', processor('server'), 0]])}
 
@@ -186,7 +186,7 @@ const COMMAND = [process.execPath, ...WEBHOOK_PROGRAM.execArgv, WEBHOOK_PATH] as
 try {
   execFileSync(process.execPath, ['scripts/build.ts'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const [pki, folder] = [await shareTestPki(), makeTestFolder(owner)];
-  const keystone = await startTestKeystone(owner);
+  const keystone = await startTestKeystone(owner, { tls: pki.server });
   const [file, ...words] = COMMAND;
 
   async function startIssuer(algorithm: string): Promise<WebhookProcess & { readonly url: string }> {

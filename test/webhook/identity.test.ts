@@ -146,16 +146,41 @@ void t.test('role mappings add groups and change names', async (t) => {
 
 void t.test('malformed groups are ignored', async (t) => {
   t.strictSame(
-    readKeystoneGroups({
-      groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }],
-    }),
+    readKeystoneGroups(
+      { groups: [{ id: 'g', name: 'n', domain_id: 'd' }, { id: 'g' }, null, 'x', { id: 'h', name: 'm' }] },
+      'u',
+    ),
     [
       { id: 'g', name: 'n', domainId: 'd' },
       { id: 'h', name: 'm', domainId: '' },
     ],
   );
-  t.strictSame(readKeystoneGroups(undefined), []);
-  t.strictSame(readKeystoneGroups({ groups: {} }), []);
+  t.strictSame(readKeystoneGroups(undefined, 'u'), []);
+  t.strictSame(readKeystoneGroups({ groups: {} }, 'u'), []);
+});
+
+void t.test('a response that is not about the groups of this user gives none', (t) => {
+  const read = (self: unknown, userId = 'u'): unknown => readKeystoneGroups({ groups: [], links: { self } }, userId);
+  const url = 'https://keystone.example.com/identity/v3/users';
+  for (const self of [
+    `${url}/u/groups`,
+    `${url}/u/groups?x=y`,
+    undefined,
+    null,
+    7,
+    '',
+    'https://x',
+    `${url}/v/roles`,
+  ]) {
+    t.strictSame(read(self), [], String(self));
+  }
+  t.strictSame(read(`${url}/a@b/groups`, 'a@b'), []);
+  t.strictSame(read(`${url}/a%40b/groups`, 'a@b'), []);
+  for (const self of [`${url}/v/groups`, `${url}/U/groups`, `${url}/uu/groups#`, `${url}/u/groups/users/v/groups`]) {
+    t.equal(read(self), undefined, self);
+  }
+  t.equal(readKeystoneGroups({ token: {} }, 'u'), undefined);
+  t.end();
 });
 
 void t.test('the tokens of Keystone are told from other tokens by their shape', async (t) => {

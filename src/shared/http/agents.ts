@@ -60,6 +60,11 @@ export interface AgentSettings {
   readonly trustedOrigins: TrustedOrigins | undefined;
   /** The name that the server's certificate must be for, if that is not its host. */
   readonly serverName?: string | undefined;
+  /**
+   * Later connections to an origin resume the TLS session of an earlier one, which saves the check of the certificate
+   * (RFC 8446, section 2.2). For a program that opens many.
+   */
+  readonly resumesTlsSessions?: true;
 }
 
 /** How one request is sent, as got takes it. */
@@ -80,6 +85,8 @@ export interface Agents {
    * @throws ConfigError if the proxy for this URL is malformed or not supported
    */
   choose(url: URL, hasOwnConnection: boolean): Route;
+  /** Makes agents that share connections with nobody else, but the TLS settings. */
+  separate(): Agents;
   close(): void;
 }
 
@@ -102,29 +109,61 @@ interface OriginTls {
   readonly options: AgentOptions;
   /** Returns the context that is made of the options, for all connections: reading the system's authorities takes time. */
   readonly getContext: () => SecureContext;
+  readonly sessions: TlsSessions | undefined;
 }
 
-function makeOriginTls(settings: TlsSettings, serverName: string | undefined): OriginTls {
+/** The newest session of an origin, for the next connection. */
+class TlsSessions {
+  #newest: Buffer | undefined;
+
+  get newest(): Buffer | undefined {
+    return this.#newest;
+  }
+
+  /** Keeps the sessions of a connection, and forgets them if it fails: the server may not want to resume them. */
+  watch(connection: TLSSocket): void {
+    connection.on('session', (session: Buffer) => {
+      this.#newest = session;
+    });
+    connection.once('error', () => {
+      this.#newest = undefined;
+    });
+  }
+}
+
+function makeOriginTls(
+  settings: TlsSettings,
+  { serverName, resumesTlsSessions }: Pick<AgentSettings, 'serverName' | 'resumesTlsSessions'>,
+): OriginTls {
   const options = { ...makeTlsOptions(settings), ...(serverName === undefined ? {} : { servername: serverName }) };
   let context: SecureContext | undefined;
-  return { settings, options, getContext: () => (context ??= createSecureContext(options)) };
+  return {
+    settings,
+    options,
+    getContext: () => (context ??= createSecureContext(options)),
+    sessions: resumesTlsSessions && new TlsSessions(),
+  };
 }
 
 /** Connects to one https origin. */
 class DirectAgent extends HttpsAgent {
-  readonly #getContext: OriginTls['getContext'];
+  readonly #tls: OriginTls;
 
-  constructor({ options, getContext }: OriginTls, keepAlive: boolean) {
-    super({ ...options, keepAlive });
-    this.#getContext = getContext;
+  constructor(tls: OriginTls, keepAlive: boolean) {
+    super({ ...tls.options, keepAlive });
+    this.#tls = tls;
   }
 
   override createConnection(
     options: RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
+    const { getContext, sessions } = this.#tls;
     // The types lack `secureContext`, which tls.connect takes instead of making one.
-    return super.createConnection({ ...options, secureContext: this.#getContext() } as RequestOptions, callback);
+    const own = { ...options, secureContext: getContext(), session: sessions?.newest } as RequestOptions;
+    const connection = super.createConnection(own, callback);
+    if (connection instanceof TLSSocket) sessions?.watch(connection);
+    return connection;
   }
 }
 
@@ -189,15 +228,13 @@ function makeProxyRequest(proxy: Proxy): NativeRequest {
 }
 
 /** Makes the agents; connections are opened by requests. */
-export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: AgentSettings): Agents {
-  const http = new HttpAgent({ keepAlive: true });
-  // Made on first use: a plain http:// does not need the system's authorities.
-  const shared = new Map<string, Route>();
+export function makeAgents(settings: AgentSettings): Agents {
+  const { tls, chooseProxy, trustedOrigins } = settings;
   const tlsOfOrigins = new Map<string, OriginTls>();
   const shareTls = ({ origin }: URL): OriginTls => {
     const known = tlsOfOrigins.get(origin);
     if (known !== undefined) return known;
-    const made = makeOriginTls(restrictTls(tls, origin, trustedOrigins), serverName);
+    const made = makeOriginTls(restrictTls(tls, origin, trustedOrigins), settings);
     tlsOfOrigins.set(origin, made);
     return made;
   };
@@ -210,7 +247,7 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
     return { agent: { https: agent }, proxy };
   };
   const makeHttpRoute = (url: URL, keepAlive: boolean, proxy: Proxy | undefined): Route => {
-    if (proxy === undefined) return { agent: { http: keepAlive ? http : new HttpAgent() }, proxy };
+    if (proxy === undefined) return { agent: { http: new HttpAgent({ keepAlive }) }, proxy };
     const proxyTls = (): AgentOptions => makeProxyTlsOptions(restrictTls(tls, url.origin, trustedOrigins));
     if (isSocks(proxy)) {
       const agent = new PlainAgent({ keepAlive }, () => openTunnel(proxy, url, proxyTls()));
@@ -223,16 +260,21 @@ export function makeAgents({ tls, chooseProxy, trustedOrigins, serverName }: Age
     const { proxy } = chooseProxy(url);
     return (url.protocol === 'https:' ? makeHttpsRoute : makeHttpRoute)(url, keepAlive, proxy);
   };
-  const shareRoute = (url: URL): Route => {
-    const route = shared.get(url.origin) ?? makeRoute(url, true);
-    shared.set(url.origin, route);
-    return route;
+  const open = (): Agents => {
+    // Made on first use: a plain http:// does not need the system's authorities.
+    const shared = new Map<string, Route>();
+    const shareRoute = (url: URL): Route => {
+      const route = shared.get(url.origin) ?? makeRoute(url, true);
+      shared.set(url.origin, route);
+      return route;
+    };
+    return {
+      choose: (url, hasOwnConnection) => (hasOwnConnection ? makeRoute(url, false) : shareRoute(url)),
+      separate: open,
+      close() {
+        for (const { agent } of shared.values()) ('https' in agent ? agent.https : agent.http).destroy();
+      },
+    };
   };
-  return {
-    choose: (url, hasOwnConnection) => (hasOwnConnection ? makeRoute(url, false) : shareRoute(url)),
-    close() {
-      http.destroy();
-      for (const { agent } of shared.values()) ('https' in agent ? agent.https : agent.http).destroy();
-    },
-  };
+  return open();
 }

@@ -32,6 +32,15 @@ export interface HttpClient {
   close(): void;
 }
 
+/** A client for the requests of several people. */
+export interface SharedHttpClient extends HttpClient {
+  /**
+   * Makes a client for requests with one credential. Those that change nothing share connections, which no other
+   * request uses. Close it when their responses are read.
+   */
+  separate(): HttpClient;
+}
+
 /** What an {@link HttpClient} is made of. */
 export interface HttpSettings extends AgentSettings {
   readonly host: Host;
@@ -121,6 +130,8 @@ async function openGot(userAgent: string): Promise<Got> {
 interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins'> {
   readonly got: Got;
   readonly agents: Agents;
+  /** Whether the agents serve requests with one credential only. */
+  readonly isForOneCredential: boolean;
   readonly budget: TimeBudget;
   readonly clock: Clock;
 }
@@ -130,28 +141,28 @@ interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'tr
  *
  * @throws ConfigError if the variables for the authorities of this system name something that cannot be read
  */
-export async function openHttpClient(settings: HttpSettings): Promise<HttpClient> {
+export async function openHttpClient(settings: HttpSettings): Promise<SharedHttpClient> {
   if (settings.tls.ca === undefined) checkSystemAuthorities(settings.host.env);
-  const agents = makeAgents(settings);
-  const context: ExchangeContext = {
+  const context = {
     host: settings.host,
     deadlineMs: settings.deadlineMs,
     trustedOrigins: settings.trustedOrigins,
     got: await openGot(settings.userAgent),
-    agents,
     budget: makeTimeBudget(settings.deadlineMs),
     clock: settings.clock ?? SYSTEM_CLOCK,
   };
   const { waitFor = waitSilently } = settings;
-  return {
+  const open = (agents: Agents, isForOneCredential: boolean): HttpClient => ({
     send: (request) =>
       waitFor(describePeerAt(new URL(request.url), request.peer), () =>
-        followRedirects(request, settings, (url) => exchange(url, request, context)),
+        followRedirects(request, settings, (url) => exchange(url, request, { ...context, agents, isForOneCredential })),
       ),
     close() {
       agents.close();
     },
-  };
+  });
+  const agents = makeAgents(settings);
+  return { ...open(agents, false), separate: () => open(agents.separate(), true) };
 }
 
 async function followRedirects(
@@ -244,18 +255,22 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
 /**
  * Whether a request may use a connection that an earlier one has left open. If the server closes it at that moment,
  * nobody knows whether it got the request (RFC 9112, section 9.3.1), and a credential must not be sent twice: a wrong
- * password would count twice.
+ * password would count twice. A response that comes late or twice must not become that of somebody else.
  */
-function canShareConnection({ verb, headers = {}, isSingleUse, isPoll }: HttpRequest): boolean {
+function canShareConnection(
+  { verb, headers = {}, isSingleUse, isPoll }: HttpRequest,
+  { isForOneCredential }: Pick<ExchangeContext, 'isForOneCredential'>,
+): boolean {
   const hasCredential = Object.values(headers).some((value) => typeof value !== 'string');
-  return SAFE_VERBS.includes(verb) && !hasCredential && isSingleUse !== true && isPoll !== true;
+  const isHarmless = isForOneCredential || (!hasCredential && isSingleUse !== true);
+  return SAFE_VERBS.includes(verb) && isHarmless && isPoll !== true;
 }
 
 /** Sends a request to `url`, with retries but without redirects. */
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
   const { host, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const { agent, proxy, request: send } = agents.choose(url, !canShareConnection(request));
+  const { agent, proxy, request: send } = agents.choose(url, !canShareConnection(request, context));
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();

@@ -5,7 +5,7 @@ import type { Peer } from './peer.ts';
 export interface HttpRequest {
   readonly verb: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   readonly url: string;
-  /** A request with a secret has a connection of its own. */
+  /** A request with a secret has a connection of its own, unless the client is for one credential only. */
   readonly headers?: Readonly<Record<string, Secret | string>>;
   /** JSON text, or a form if `isForm` is set. */
   readonly body?: string;

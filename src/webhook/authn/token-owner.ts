@@ -61,8 +61,23 @@ export function readTokenOwner(details: JsonObject): TokenOwner | string {
   return { user, userDomain, project, projectDomain, roles };
 }
 
-/** Reads the response to "List groups to which a user belongs" (Identity API v3). */
-export function readKeystoneGroups(body: JsonObject | undefined): readonly KeystoneGroup[] {
+/** Whose groups Keystone lists, if it says that: Rust Keystone does not. */
+const LISTED_USER = /\/users\/([^/?#]+)\/groups(?:[?#]|$)/;
+
+/** Whether a response is not about the groups of this user. */
+function isAboutOthers(body: JsonObject | undefined, userId: string): boolean {
+  const listed = LISTED_USER.exec(textAt(objectAt(body, 'links'), 'self') ?? '')?.[1];
+  const isOtherUser = listed !== undefined && listed !== userId && listed !== encodeURIComponent(userId);
+  return isOtherUser || objectAt(body, 'token') !== undefined;
+}
+
+/**
+ * Reads the response to "List groups to which a user belongs" (Identity API v3).
+ *
+ * @returns undefined if it is the response to another request
+ */
+export function readKeystoneGroups(body: JsonObject | undefined, userId: string): readonly KeystoneGroup[] | undefined {
+  if (isAboutOthers(body, userId)) return undefined;
   return listAt(body, 'groups').flatMap((entry) => {
     const group = isJsonObject(entry) ? readEntity(entry) : undefined;
     if (group === undefined || !isJsonObject(entry)) return [];

@@ -4,7 +4,7 @@ import { PluginError } from '../../shared/base/errors.ts';
 import { isJsonObject, numberAt, objectAt, parseJsonObject } from '../../shared/base/json.ts';
 import type { JsonObject } from '../../shared/base/json.ts';
 import { findV3Endpoint } from '../../shared/keystone/discovery.ts';
-import type { HttpClient } from '../../shared/http/http-client.ts';
+import type { HttpClient, SharedHttpClient } from '../../shared/http/http-client.ts';
 import { limitExpiry } from '../../shared/http/http-message.ts';
 import type { HttpResponse } from '../../shared/http/http-message.ts';
 import { parseToken } from '../../shared/keystone/token.ts';
@@ -32,7 +32,7 @@ interface UnknownToken {
 export type ValidationResult = ValidToken | Refusal | UnknownToken;
 
 export interface TokenValidatorSettings {
-  readonly http: HttpClient;
+  readonly http: SharedHttpClient;
   /** Normalized. */
   readonly authUrl: string;
   readonly refusesAccessRules: boolean;
@@ -71,6 +71,9 @@ const GROUPS_BESIDE_MS = 250;
  */
 const REFUSALS: readonly number[] = [401, 403, 404];
 
+/** A proxy in front of Keystone has mixed up the responses of two requests. */
+const WRONG_RESPONSE = 'Keystone, or a proxy in front of it, sent the response to another request';
+
 const unknown = (reason: string): UnknownToken => ({ kind: 'unknown', reason });
 
 /** Whether Keystone itself wrote an error response, and not a proxy in front of it. */
@@ -88,14 +91,26 @@ function hasAccessRules(details: JsonObject): boolean {
   return Array.isArray(rules) || isJsonObject(rules);
 }
 
-type GetFromKeystone = (
-  path: string,
-  headers: Readonly<Record<string, Secret | string>>,
-  deadline: number,
-) => Promise<HttpResponse>;
+type GetFromKeystone = (path: string, headers: Readonly<Record<string, Secret | string>>) => Promise<HttpResponse>;
 
-/** Makes the function that sends GET requests to Keystone, whose endpoint it discovers once. */
-function makeGet({ http, authUrl, now, clock, warn }: TokenValidatorSettings): GetFromKeystone {
+/** What sends the GET requests about one token; close it at the end. */
+interface Conversation {
+  readonly get: GetFromKeystone;
+  readonly close: () => void;
+}
+
+/**
+ * Makes the function that starts a conversation with Keystone, whose endpoint it discovers once. The requests about a
+ * token share a connection, and those about two tokens never do: what a proxy in front of Keystone mixes up there must
+ * not say who somebody else is.
+ */
+function makeConversations({
+  http,
+  authUrl,
+  now,
+  clock,
+  warn,
+}: TokenValidatorSettings): (deadline: number) => Conversation {
   const discoveries = new SharedQuestions<string>(clock);
   let endpoint: string | undefined;
 
@@ -107,24 +122,35 @@ function makeGet({ http, authUrl, now, clock, warn }: TokenValidatorSettings): G
     return endpoint;
   }
 
-  return async (path, headers, deadline) => {
-    const url = `${await findEndpoint(deadline)}/${path}`;
-    const send = (): Promise<HttpResponse> =>
-      http.send({
-        verb: 'GET',
-        url,
-        headers: { ...HEADERS, ...headers },
-        isSingleUse: true,
-        deadlineMs: deadline - now(),
-      });
-    try {
-      return await send();
-    } catch (error) {
-      // A Keystone that restarts closes connections. Behind a balancer, another one answers.
-      const canRetry = error instanceof PluginError && error.code === 'unreachable' && deadline - now() > MIN_RETRY_MS;
-      if (!canRetry) throw error;
-      return send();
-    }
+  return (deadline) => {
+    const connection = http.separate();
+    let isOver = false;
+    const get: GetFromKeystone = async (path, headers) => {
+      const url = `${await findEndpoint(deadline)}/${path}`;
+      const send = (client: HttpClient): Promise<HttpResponse> =>
+        client.send({
+          verb: 'GET',
+          url,
+          headers: { ...HEADERS, ...headers },
+          isSingleUse: true,
+          deadlineMs: deadline - now(),
+        });
+      try {
+        return await send(connection);
+      } catch (error) {
+        // A Keystone that restarts closes connections. Behind a balancer, another one answers.
+        const isLost = error instanceof PluginError && error.code === 'unreachable';
+        if (isOver || !isLost || deadline - now() <= MIN_RETRY_MS) throw error;
+        return send(http);
+      }
+    };
+    return {
+      get,
+      close: () => {
+        isOver = true;
+        connection.close();
+      },
+    };
   };
 }
 
@@ -132,10 +158,11 @@ async function fetchGroups(
   get: GetFromKeystone,
   token: Secret,
   userId: string,
-  deadline: number,
 ): Promise<readonly KeystoneGroup[] | UnknownToken> {
-  const response = await get(`users/${encodeURIComponent(userId)}/groups`, { 'x-auth-token': token }, deadline);
-  if (response.status === 200) return readKeystoneGroups(parseJsonObject(response.body));
+  const response = await get(`users/${encodeURIComponent(userId)}/groups`, { 'x-auth-token': token });
+  if (response.status === 200) {
+    return readKeystoneGroups(parseJsonObject(response.body), userId) ?? unknown(WRONG_RESPONSE);
+  }
   // A user who may not list groups, or who exists only by federation, has none here; groups only add permissions.
   if (response.status === 403 || response.status === 404) return [];
   return unknown(describeResponse(response));
@@ -161,7 +188,7 @@ function startLater(
 /** Makes the function that validates tokens. */
 export function makeTokenValidator(settings: TokenValidatorSettings): TokenValidator {
   const { refusesAccessRules, now, clock, recordOutcome } = settings;
-  const get = makeGet(settings);
+  const startConversation = makeConversations(settings);
 
   /** Reads the response to a validation; the groups are not in it. */
   function readValidation(token: Secret, response: HttpResponse): ValidationResult {
@@ -169,6 +196,9 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
       return { kind: 'refused', cause: 'not-accepted', reason: 'Keystone does not accept the token' };
     }
     if (response.status !== 200) return unknown(describeResponse(response));
+    // Rust Keystone sends no such header.
+    const subject = response.header('x-subject-token');
+    if (subject !== undefined && subject !== token.reveal()) return unknown(WRONG_RESPONSE);
     const { details, expiresAt: expiresAtByKeystone } = parseToken(token, parseJsonObject(response.body));
     const expiresAt = limitExpiry(expiresAtByKeystone - response.serverAheadMs, response.respondedAt);
     const owner = readTokenOwner(details);
@@ -180,15 +210,18 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
     return { kind: 'valid', owner, groups: [], expiresAt };
   }
 
-  async function validate(token: Secret, { timeoutMs, probableUserId }: ValidationRequest): Promise<ValidationResult> {
-    const deadline = now() + timeoutMs;
-    const fetchGroupsOf = (userId: string): Promise<GroupsResult> => fetchGroups(get, token, userId, deadline);
+  async function validate(
+    token: Secret,
+    probableUserId: string | undefined,
+    get: GetFromKeystone,
+  ): Promise<ValidationResult> {
+    const fetchGroupsOf = (userId: string): Promise<GroupsResult> => fetchGroups(get, token, userId);
     const early =
       probableUserId === undefined
         ? undefined
         : startLater(clock, GROUPS_BESIDE_MS, () => fetchGroupsOf(probableUserId));
     const headers = { 'x-auth-token': token, 'x-subject-token': token };
-    const response = await get('auth/tokens?nocatalog=true', headers, deadline).finally(() => early?.cancel());
+    const response = await get('auth/tokens?nocatalog=true', headers).finally(() => early?.cancel());
     const result = readValidation(token, response);
     if (result.kind !== 'valid') return result;
     const userId = result.owner.user.id;
@@ -197,13 +230,14 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
     return 'kind' in groups ? groups : { ...result, groups };
   }
 
-  return async (token, request) => {
+  return async (token, { timeoutMs, probableUserId }) => {
+    const { get, close } = startConversation(now() + timeoutMs);
     const startedAt = clock.monotonicMs();
     const record = (outcome: string): void => {
       recordOutcome(outcome, (clock.monotonicMs() - startedAt) / 1_000);
     };
     try {
-      const result = await validate(token, request);
+      const result = await validate(token, probableUserId, get);
       record(result.kind);
       return result;
     } catch (error) {
@@ -211,6 +245,8 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
       if (!(error instanceof PluginError)) throw error;
       // The message may quote a response in which a hostile server repeats the token.
       return unknown(error.message.replaceAll(token.reveal(), '[redacted]'));
+    } finally {
+      close();
     }
   };
 }

@@ -4,7 +4,7 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { areAuthorities } from '../../shared/http/authorities.ts';
 import { openHttpClient as openSharedHttpClient } from '../../shared/http/http-client.ts';
-import type { HttpClient } from '../../shared/http/http-client.ts';
+import type { HttpClient, SharedHttpClient } from '../../shared/http/http-client.ts';
 import { trustAuthorities } from '../../shared/http/tls-settings.ts';
 import type { Log } from '../observability/log.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
@@ -41,9 +41,12 @@ function checkAuthorities(text: string, { origin, path }: NamedFile): string {
  *
  * @throws ConfigError if the file is invalid now
  */
-export async function openHttpClient(context: HttpClientContext, { what, file }: Authorities): Promise<HttpClient> {
+export async function openHttpClient(
+  context: HttpClientContext,
+  { what, file }: Authorities,
+): Promise<SharedHttpClient> {
   const { host, settings, log, clock, sources, httpClients } = context;
-  const open = (ca: string | undefined): Promise<HttpClient> =>
+  const open = (ca: string | undefined): Promise<SharedHttpClient> =>
     openSharedHttpClient({
       host,
       tls: trustAuthorities(ca),
@@ -51,6 +54,7 @@ export async function openHttpClient(context: HttpClientContext, { what, file }:
       chooseProxy: settings.chooseProxy,
       userAgent: settings.userAgent,
       deadlineMs: settings.keystoneTimeoutMs,
+      resumesTlsSessions: true,
       clock,
       log: (line) => {
         log.debug(line);
@@ -70,8 +74,9 @@ export async function openHttpClient(context: HttpClientContext, { what, file }:
       apply: (nextCa) => void replace(nextCa),
     });
   let current = await open(ca);
-  const client: HttpClient = {
+  const client: SharedHttpClient = {
     send: (request) => current.send(request),
+    separate: () => current.separate(),
     close: () => {
       current.close();
     },
