@@ -1,14 +1,12 @@
 // Runs Apache in front of Keystone, as clouds do. It terminates TLS, and a module of it checks who logs in and passes the
 // user to Keystone in headers.
 
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { CertificateFiles } from '../lib/pki.ts';
-import { endChild, START_TIMEOUT_MS } from '../lib/server-process.ts';
+import { startServer, WITH_PARENT } from '../lib/server-process.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { findApache } from './find-apache.ts';
 import type { ApacheModule } from './find-apache.ts';
 
@@ -33,13 +31,10 @@ export interface ApacheLogin {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export interface Apache {
+export interface Apache extends ServerProcess {
   readonly url: string;
   /** Same format as Keystone's (`METHOD PATH?QUERY STATUS cn=-`), but written right after the response was sent. */
   readonly accessLog: string;
-  /** Returns the end of Apache's error log. */
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 const modules = [
@@ -73,31 +68,22 @@ export async function startApache(options: ApacheOptions): Promise<Apache> {
   const text = `${load.join('\n')}\n${describeSite(options, { errorLog, accessLog })}`;
   await writeFile(config, text, { mode: 0o600 });
 
-  const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', packages.program, '-DFOREGROUND', '-f', config], {
-    env: { ...packages.env, ...login.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
-    cwd: '/',
-    stdio: 'ignore',
-    // In its own session: a terminal sends SIGWINCH when its size changes, and Apache stops on SIGWINCH.
-    detached: true,
+  const server = await startServer({
+    name: 'Apache',
+    words: [...WITH_PARENT, packages.program, '-DFOREGROUND', '-f', config],
+    options: {
+      env: { ...packages.env, ...login.env, PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
+      cwd: '/',
+      // In its own session: a terminal sends SIGWINCH when its size changes, and Apache stops on SIGWINCH.
+      detached: true,
+    },
+    logFile: errorLog,
+    // Apache writes the PID file when it listens.
+    isReady: async () => (await readFile(join(dir, 'apache.pid'), 'utf8')) !== '',
+    // SIGKILL would leave its workers behind.
+    ending: { signalAtExit: 'SIGTERM' },
   });
-  // Not SIGKILL, which would leave its workers behind.
-  const stopNow = (): void => void child.kill('SIGTERM');
-  process.once('exit', stopNow);
-  const stop = async (): Promise<void> => {
-    await endChild(child);
-    process.off('exit', stopNow);
-  };
-  const readLog = async (): Promise<string> => {
-    const log = await readFile(errorLog, 'utf8').catch(() => '');
-    return log.trimEnd().split('\n').slice(-10).join('\n');
-  };
-  try {
-    await waitUntilReady(child, join(dir, 'apache.pid'));
-    return { url: `https://127.0.0.1:${port}`, accessLog, readLog, stop };
-  } catch (error) {
-    await stop();
-    throw new Error(`Apache did not start: ${String(error)}\n${await readLog()}`, { cause: error });
-  }
+  return { url: `https://127.0.0.1:${port}`, accessLog, ...server };
 }
 
 function describeSite(
@@ -137,20 +123,4 @@ ${login.config}
 /** Quotes a path in a configuration of Apache. */
 export function quote(path: string): string {
   return `"${path.replaceAll(/["\\]/g, '\\$&')}"`;
-}
-
-/** Waits for the PID file, which Apache writes when it listens. */
-async function waitUntilReady(child: ChildProcess, pidFile: string): Promise<void> {
-  let problem: unknown;
-  child.once('error', (error) => {
-    problem = error;
-  });
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline) {
-    if (problem !== undefined) throw problem as Error;
-    if (child.exitCode !== null) throw new Error(`it exited with status ${child.exitCode}`);
-    if ((await readFile(pidFile, 'utf8').catch(() => '')) !== '') return;
-    await sleep(20);
-  }
-  throw new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`);
 }

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 
 import { startKeystone } from '../keystone/keystone.ts';
 import type { KeystoneAddress } from '../keystone/keystone.ts';
-import type { CertificateFiles } from '../lib/pki.ts';
+import type { Tenancy } from '../../test/support/tenancy.ts';
+import type { CertificateFiles, Pki } from '../lib/pki.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { startParts } from '../lib/start-parts.ts';
 import { startApache } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
@@ -26,15 +28,29 @@ export interface FederatedKeystoneOptions {
   readonly pythonPath?: string;
 }
 
-export interface FederatedKeystone {
+/** What a federation needs to know of the Keystone whose data it uses. */
+export interface FederationHome {
+  /** Its data folder. */
+  readonly dataDir: string;
+  readonly home: KeystoneAddress;
+  readonly pki: Pki;
+  readonly tenancy: Tenancy;
+}
+
+export interface FederatedKeystone extends ServerProcess {
   /** Apache. Its log is written right *after* a response was sent. */
   readonly keystone: KeystoneAddress;
   /**
    * The log of Keystone behind Apache, without the requests that Apache rejected. Written before the response is sent.
    */
   readonly upstreamLog: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
+}
+
+/** A Keystone with an identity provider. */
+export interface KeystoneWithProvider extends FederatedKeystone {
+  /** IDs in Keystone. */
+  readonly provider: string;
+  readonly protocol: string;
 }
 
 /** Starts both servers. */

@@ -5,34 +5,20 @@ import { chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Tenancy } from '../../test/support/tenancy.ts';
-import type { KeystoneAddress } from '../keystone/keystone.ts';
 import { findFreePort } from '../lib/free-port.ts';
-import type { Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
 import { federatedPaths, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
-import type { FederatedKeystone } from './federated-keystone.ts';
+import type { FederationHome, KeystoneWithProvider } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { registerProvider } from './register-provider.ts';
 
-export interface KerberosFederationOptions {
-  /** The data folder of the Keystone whose data it uses, and that Keystone. */
-  readonly dataDir: string;
-  readonly home: KeystoneAddress;
-  readonly pki: Pki;
-  readonly tenancy: Tenancy;
+export interface KerberosFederationOptions extends FederationHome {
   /** The realm, and the variables of a server in it. */
   readonly realm: { readonly name: string; readonly serverEnv: Readonly<Record<string, string>> };
   /** The users of the realm whom the mapping admits. */
   readonly users: readonly string[];
-}
-
-export interface KerberosFederation extends FederatedKeystone {
-  /** IDs in Keystone. */
-  readonly provider: string;
-  readonly protocol: string;
 }
 
 const provider = 'sssd';
@@ -41,7 +27,7 @@ const protocol = 'kerberos';
 /** Starts both servers, and registers the realm as identity provider. */
 export async function startKerberosFederation(
   options: KerberosFederationOptions,
-): Promise<KerberosFederation | { missing: string }> {
+): Promise<KeystoneWithProvider | { missing: string }> {
   const { dataDir, home, pki, realm } = options;
   const packages = await findApache('auth_gssapi');
   if ('missing' in packages) return packages;

@@ -3,26 +3,18 @@
 
 import { mkdir } from 'node:fs/promises';
 
-import type { Tenancy } from '../../test/support/tenancy.ts';
-import type { KeystoneAddress } from '../keystone/keystone.ts';
 import { findFreePort } from '../lib/free-port.ts';
-import type { Pki } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
-import type { FederatedKeystone } from './federated-keystone.ts';
+import type { FederationHome, KeystoneWithProvider } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { makeOpenidLogin } from './openid-login.ts';
 import type { OpenidLoginOptions } from './openid-login.ts';
 import { registerProvider } from './register-provider.ts';
 
-export interface KeycloakFederationOptions {
+export interface KeycloakFederationOptions extends FederationHome {
   /** An empty folder, or one that does not exist yet. */
   readonly dir: string;
-  /** The data folder of the Keystone whose data it uses, and that Keystone. */
-  readonly dataDir: string;
-  readonly home: KeystoneAddress;
-  readonly pki: Pki;
-  readonly tenancy: Tenancy;
   /** The URL of the realm. */
   readonly issuer: string;
   /** A client of the realm that is allowed to introspect tokens. */
@@ -31,19 +23,13 @@ export interface KeycloakFederationOptions {
   readonly admitted: readonly string[];
 }
 
-export interface KeycloakFederation extends FederatedKeystone {
-  /** IDs in Keystone. */
-  readonly provider: string;
-  readonly protocol: string;
-}
-
 const provider = 'keycloak';
 const protocol = 'openid';
 
 /** Starts both servers, and registers the realm as identity provider. */
 export async function startKeycloakFederation(
   options: KeycloakFederationOptions,
-): Promise<KeycloakFederation | { missing: string }> {
+): Promise<KeystoneWithProvider | { missing: string }> {
   const { dir, dataDir, home, pki, tenancy, issuer, client, admitted } = options;
   const packages = await findApache('auth_openidc');
   if ('missing' in packages) return packages;

@@ -6,39 +6,29 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Tenancy } from '../../test/support/tenancy.ts';
-import type { KeystoneAddress } from '../keystone/keystone.ts';
 import { findFreePorts } from '../lib/free-port.ts';
 import { makeSigningCertificate } from '../lib/pki.ts';
-import type { CertificateFiles, Pki } from '../lib/pki.ts';
+import type { CertificateFiles } from '../lib/pki.ts';
 import { startParts } from '../lib/start-parts.ts';
 import { federatedPaths, quote, workerUid } from './apache.ts';
 import type { ApacheLogin } from './apache.ts';
 import { startFederatedKeystone } from './federated-keystone.ts';
-import type { FederatedKeystone } from './federated-keystone.ts';
+import type { FederationHome, KeystoneWithProvider } from './federated-keystone.ts';
 import { findApache } from './find-apache.ts';
 import { registerProvider } from './register-provider.ts';
 import { describeServiceProvider, describeIdentityProvider } from './saml-metadata.ts';
 import { findSamlTools, startSamlIdentityProvider } from './saml-identity-provider.ts';
 import type { SamlIdentityProvider, SamlUser } from './saml-identity-provider.ts';
 
-export interface SamlFederationOptions {
-  /** The data folder of the Keystone whose data it uses, and that Keystone. */
-  readonly dataDir: string;
-  readonly home: KeystoneAddress;
-  readonly pki: Pki;
-  readonly tenancy: Tenancy;
+export interface SamlFederationOptions extends FederationHome {
   /** Who can log in at the identity provider. The mapping admits addresses at acme.example. */
   readonly users: readonly SamlUser[];
 }
 
-export interface SamlFederation extends FederatedKeystone {
+export interface SamlFederation extends KeystoneWithProvider {
   readonly identityProvider: Pick<SamlIdentityProvider, 'url' | 'accessLog'>;
   /** Where the service provider takes responses, below Apache's address. */
   readonly consumerPath: string;
-  /** IDs in Keystone. */
-  readonly provider: string;
-  readonly protocol: string;
 }
 
 const provider = 'campus';

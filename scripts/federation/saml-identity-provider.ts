@@ -1,8 +1,6 @@
 // Runs the SAML identity provider of saml-identity-provider.py, with what Debian's package of Keystone brings.
 
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { findKeystone } from '../keystone/find-keystone.ts';
@@ -10,7 +8,8 @@ import type { FoundKeystone } from '../keystone/find-keystone.ts';
 import { PYTHON } from '../lib/python.ts';
 import { pathExists } from '../lib/path-exists.ts';
 import type { CertificateFiles } from '../lib/pki.ts';
-import { endChild, waitForPorts } from '../lib/server-process.ts';
+import { startServer } from '../lib/server-process.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 
 export interface SamlUser {
   readonly name: string;
@@ -30,13 +29,11 @@ export interface SamlIdentityProviderOptions {
   readonly users: readonly SamlUser[];
 }
 
-export interface SamlIdentityProvider {
+export interface SamlIdentityProvider extends ServerProcess {
   /** Without `/ecp`. */
   readonly url: string;
   /** The same format as Keystone's, written before the response is sent. */
   readonly accessLog: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 /** What the identity provider needs of Debian's packages. */
@@ -71,27 +68,20 @@ export async function startSamlIdentityProvider(
   await writeFile(accessLog, '', { mode: 0o600 });
   const file = join(dir, 'identity-provider.json');
   await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
-  const errorLog = join(dir, 'identity-provider-errors.log');
-  const log = openSync(errorLog, 'a', 0o600);
-  const child = spawn(PYTHON, ['-s', join(import.meta.dirname, 'saml-identity-provider.py'), file], {
-    env: {
-      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-      LC_ALL: 'C.UTF-8',
-      ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
-      ...(packages.root === undefined ? {} : { LD_LIBRARY_PATH: await findLibraries(packages.root) }),
+  const server = await startServer({
+    name: 'The SAML identity provider',
+    words: [PYTHON, '-s', join(import.meta.dirname, 'saml-identity-provider.py'), file],
+    options: {
+      env: {
+        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+        LC_ALL: 'C.UTF-8',
+        ...(pythonPath === undefined ? {} : { PYTHONPATH: pythonPath }),
+        ...(packages.root === undefined ? {} : { LD_LIBRARY_PATH: await findLibraries(packages.root) }),
+      },
     },
-    stdio: ['pipe', 'pipe', log],
+    logFile: join(dir, 'identity-provider-errors.log'),
   });
-  closeSync(log);
-  const readLog = async (): Promise<string> => (await readFile(errorLog, 'utf8')).split('\n').slice(-10).join('\n');
-  const stop = (): Promise<void> => endChild(child);
-  try {
-    await waitForPorts(child);
-    return { url: `https://127.0.0.1:${port}`, accessLog, readLog, stop };
-  } catch (error) {
-    await stop();
-    throw new Error(`the SAML identity provider did not start: ${String(error)}\n${await readLog()}`, { cause: error });
-  }
+  return { url: `https://127.0.0.1:${port}`, accessLog, ...server };
 }
 
 async function findLibraries(root: string): Promise<string> {

@@ -7,8 +7,8 @@ import { sendRequest } from '../../test/support/send-request.ts';
 import { findFreePort } from '../lib/free-port.ts';
 import type { GoTools } from '../lib/go-tools.ts';
 import type { Pki } from '../lib/pki.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { startProviderProcess } from './provider-process.ts';
-import type { ProviderProcess } from './provider-process.ts';
 
 /**
  * Go's module proxy has Dex only by the time of a commit, because its tags are no versions for Go, and an older version of
@@ -34,7 +34,7 @@ export interface DexOptions {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-export interface Dex extends ProviderProcess {
+export interface Dex extends ServerProcess {
   readonly issuer: string;
 }
 

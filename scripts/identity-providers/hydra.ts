@@ -9,8 +9,8 @@ import { sendRequest } from '../../test/support/send-request.ts';
 import { findFreePort } from '../lib/free-port.ts';
 import type { GoTools } from '../lib/go-tools.ts';
 import type { Pki } from '../lib/pki.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { startProviderProcess } from './provider-process.ts';
-import type { ProviderProcess } from './provider-process.ts';
 
 export const HYDRA_VERSION = '2.3.0';
 
@@ -36,7 +36,7 @@ export interface HydraOptions {
   readonly accessTokens: AccessTokenKind;
 }
 
-export interface Hydra extends ProviderProcess {
+export interface Hydra extends ServerProcess {
   readonly issuer: string;
   /** Makes a client. The settings have the names of its API. */
   createClient(settings: Readonly<Record<string, unknown>>): Promise<void>;

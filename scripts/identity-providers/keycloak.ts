@@ -1,16 +1,15 @@
 // Runs a real Keycloak with TLS on loopback, and calls its admin API.
 
-import { spawn } from 'node:child_process';
-import { cp, mkdir, readFile, symlink } from 'node:fs/promises';
-import { closeSync, openSync } from 'node:fs';
+import { cp, mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { sendRequest } from '../../test/support/send-request.ts';
 import type { ReceivedResponse } from '../../test/support/send-request.ts';
 import { pathExists } from '../lib/path-exists.ts';
 import type { Pki } from '../lib/pki.ts';
 import type { KeycloakFolder } from './find-keycloak.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
+import { startProviderProcess } from './provider-process.ts';
 
 /** What a client needs to know. It can be written as JSON. */
 export interface KeycloakAddress {
@@ -22,11 +21,7 @@ export interface KeycloakAddress {
   readonly pki: Pki;
 }
 
-export interface Keycloak extends KeycloakAddress {
-  /** Returns the end of the server's log. */
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
-}
+export type Keycloak = KeycloakAddress & ServerProcess;
 
 export interface KeycloakOptions {
   /** A folder that does not exist yet. */
@@ -52,9 +47,6 @@ const DATABASE_TIMEOUTS = [
 
 const PACKAGES_OF_JAVA = ['util', 'util.concurrent', 'security'];
 
-/** How long Keycloak may take to start, in ms. It takes ten seconds of processor time, which a busy machine does not have. */
-const START_TIMEOUT_MS = 900_000;
-const PAUSE_MS = 200;
 const STOP_TIMEOUT_MS = 60_000;
 
 /** Lists the arguments of `java`, as kc.sh of the distribution does. */
@@ -80,8 +72,6 @@ export async function startKeycloak({ folder, java }: KeycloakFolder, options: K
   await mkdir(dir, { mode: 0o700 });
   for (const name of ['lib', 'conf', 'providers', 'themes']) await symlink(join(folder, name), join(dir, name));
   if (await pathExists(join(folder, 'data'))) await cp(join(folder, 'data'), join(dir, 'data'), { recursive: true });
-  const logFile = join(dir, 'log');
-  const log = openSync(logFile, 'a', 0o600);
   const args = [
     ...['start', '--optimized', '--http-host=127.0.0.1', '--https-port=0', '--cache=local', '--hostname-strict=false'],
     ...[`--https-certificate-file=${pki.server.cert}`, `--https-certificate-key-file=${pki.server.key}`],
@@ -90,47 +80,21 @@ export async function startKeycloak({ folder, java }: KeycloakFolder, options: K
     bootstrapPassword === undefined
       ? {}
       : { KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: bootstrapPassword };
-  const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', java, ...listKeycloakArguments(dir, args)], {
-    // Variables of a developer's shell, such as KC_* and JAVA_TOOL_OPTIONS, would change the server.
-    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8', ...bootstrap },
-    cwd: dir,
-    stdio: ['ignore', log, log],
-  });
-  closeSync(log);
-  const ended = new Promise<unknown>((resolve) => {
-    child.once('error', resolve).once('exit', resolve);
-  });
-  const hasEnded = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
-  const stopNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', stopNow);
-  const stop = async (): Promise<void> => {
+  let origin = '';
+  const running = await startProviderProcess({
+    name: 'Keycloak',
+    program: java,
+    args: listKeycloakArguments(dir, args),
+    env: bootstrap,
+    dir,
+    isReady: (log) => {
+      origin = /Listening on: (https:\/\/\S+)/.exec(log)?.[1] ?? '';
+      return Promise.resolve(origin !== '');
+    },
     // A database that is copied later must be closed. Nothing else needs the time that it takes to end.
-    if (!hasEnded()) child.kill(bootstrapPassword === undefined ? 'SIGKILL' : 'SIGTERM');
-    const timer = setTimeout(stopNow, STOP_TIMEOUT_MS);
-    await ended;
-    clearTimeout(timer);
-    process.off('exit', stopNow);
-  };
-  const readLog = async (): Promise<string> => (await readFile(logFile, 'utf8')).split('\n').slice(-20).join('\n');
-  try {
-    const origin = await waitForOrigin(() => readFile(logFile, 'utf8'), hasEnded);
-    return { url: `${origin}/auth`, adminPassword, pki, readLog, stop };
-  } catch (error) {
-    await stop();
-    throw new Error(`Keycloak did not start: ${String(error)}\n${await readLog()}`, { cause: error });
-  }
-}
-
-/** Waits for the address in the log, which Keycloak writes when it listens. */
-async function waitForOrigin(readLog: () => Promise<string>, hasEnded: () => boolean): Promise<string> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline) {
-    const origin = /Listening on: (https:\/\/\S+)/.exec(await readLog())?.[1];
-    if (origin !== undefined) return origin;
-    if (hasEnded()) throw new Error('it ended');
-    await sleep(PAUSE_MS);
-  }
-  throw new Error(`it did not start within ${START_TIMEOUT_MS / 1000} s`);
+    ending: { signal: bootstrapPassword === undefined ? 'SIGKILL' : 'SIGTERM', timeoutMs: STOP_TIMEOUT_MS },
+  });
+  return { ...running, url: `${origin}/auth`, adminPassword, pki };
 }
 
 const adminTokens = new Map<string, Promise<string>>();

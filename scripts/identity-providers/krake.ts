@@ -1,8 +1,6 @@
 // Runs a real API server of Krake on loopback, with the etcd that it needs.
 
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { sendRequest } from '../../test/support/send-request.ts';
@@ -10,9 +8,9 @@ import { findEtcd } from '../kubernetes/find-etcd.ts';
 import { findFreePort } from '../lib/free-port.ts';
 import type { Pki } from '../lib/pki.ts';
 import { findPythonPackages } from '../lib/python-packages.ts';
-import { endChild, waitForPorts } from '../lib/server-process.ts';
+import { startServer, WITH_PARENT } from '../lib/server-process.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { startProviderProcess } from './provider-process.ts';
-import type { ProviderProcess } from './provider-process.ts';
 
 export const KRAKE_VERSION = '1.0.1';
 
@@ -87,14 +85,12 @@ export interface KrakeOptions {
 }
 
 /** An API server. */
-export interface Krake {
+export interface Krake extends ServerProcess {
   readonly url: string;
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 /** Starts the etcd of API servers. */
-export async function startEtcd({ etcd }: KrakePrograms, dir: string): Promise<ProviderProcess & { port: number }> {
+export async function startEtcd({ etcd }: KrakePrograms, dir: string): Promise<ServerProcess & { port: number }> {
   const [port, peers] = [await findFreePort(), await findFreePort()];
   const url = `http://127.0.0.1:${port}`;
   const isReady = async (): Promise<boolean> => (await sendRequest(`${url}/health`, { ca: '' })).status === 200;
@@ -120,23 +116,17 @@ export async function startKrake({ python }: KrakePrograms, options: KrakeOption
     ...{ docs: {}, log: {} },
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-  const logFile = join(dir, 'log');
-  const log = openSync(logFile, 'a', 0o600);
+
   const program = join(import.meta.dirname, 'krake_api.py');
-  const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', python, '-s', program, file], {
-    // Its client of Keycloak trusts the authorities of OpenSSL.
-    env: { PATH: '/usr/bin:/bin', HOME: dir, LC_ALL: 'C.UTF-8', SSL_CERT_FILE: pki.ca },
-    cwd: dir,
-    stdio: ['ignore', 'pipe', log],
+  const server = await startServer({
+    name: 'Krake',
+    words: [...WITH_PARENT, python, '-s', program, file],
+    options: {
+      // Its client of Keycloak trusts the authorities of OpenSSL.
+      env: { PATH: '/usr/bin:/bin', HOME: dir, LC_ALL: 'C.UTF-8', SSL_CERT_FILE: pki.ca },
+      cwd: dir,
+    },
+    logFile: join(dir, 'log'),
   });
-  closeSync(log);
-  const readLog = async (): Promise<string> => (await readFile(logFile, 'utf8')).split('\n').slice(-20).join('\n');
-  const stop = (): Promise<void> => endChild(child);
-  try {
-    const [port = 0] = await waitForPorts(child);
-    return { url: `${hasTls ? 'https' : 'http'}://127.0.0.1:${port}`, readLog, stop };
-  } catch (error) {
-    await stop();
-    throw new Error(`Krake did not start: ${String(error)}\n${await readLog()}`, { cause: error });
-  }
+  return { url: `${hasTls ? 'https' : 'http'}://127.0.0.1:${server.ports[0] ?? 0}`, ...server };
 }

@@ -1,14 +1,15 @@
 // Runs a real Keystone on loopback for the tests and the demo, the same server that clouds run. Several servers can
 // share one data folder, so that the same users can log in with and without TLS.
 
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
-import { access, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { endChild, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
+import { pathExists } from '../lib/path-exists.ts';
+import { lastLines, readTail, START_TIMEOUT_MS, startServer } from '../lib/server-process.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
 import { findKeystone } from './find-keystone.ts';
 import { PYTHON } from '../lib/python.ts';
 
@@ -80,13 +81,10 @@ export interface KeystoneAddress {
   readonly accessLog: string;
 }
 
-export interface Keystone extends KeystoneAddress {
+export interface Keystone extends KeystoneAddress, ServerProcess {
   /** The URLs of `moreTls`. */
   readonly moreUrls: readonly string[];
   readonly dir: string;
-  /** Returns the end of the server's error log. */
-  readLog(): Promise<string>;
-  stop(): Promise<void>;
 }
 
 // With pickle, each reader gets a copy: Keystone decrypts credentials in place.
@@ -121,7 +119,6 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
 
   const name = randomBytes(4).toString('hex');
   const accessLog = join(dir, `access-${name}.log`);
-  const serverLog = join(dir, `server-${name}.log`);
   await writeFile(accessLog, '', { mode: 0o600 });
   const args = ['-s', scriptPath('serve.py'), String(options.port ?? 0), '--access-log', accessLog, '--watch-stdin'];
   if (tls !== undefined) args.push('--tls', tls.cert, tls.key);
@@ -138,29 +135,19 @@ export async function startKeystone(options: KeystoneOptions): Promise<Keystone>
     await writeFile(join(dir, 'conf', `more-${name}.conf`), extraConfig, { mode: 0o600 });
   }
 
-  const log = openSync(serverLog, 'a', 0o600);
-  const child = spawn(PYTHON, args, {
-    env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf'), OS_KEYSTONE_CONFIG_FILES: configFiles.join(';') },
-    // The pipe to stdin closes when this process ends for any reason, and then the server stops.
-    stdio: ['pipe', 'pipe', log],
+  const server = await startServer({
+    name: 'Keystone',
+    // It ends when its stdin closes.
+    words: [PYTHON, ...args],
+    options: {
+      env: { ...env, OS_KEYSTONE_CONFIG_DIR: join(dir, 'conf'), OS_KEYSTONE_CONFIG_FILES: configFiles.join(';') },
+    },
+    logFile: join(dir, `server-${name}.log`),
   });
-  closeSync(log);
-  const stopNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', stopNow);
-  const stop = async (): Promise<void> => {
-    await endChild(child);
-    process.off('exit', stopNow);
-  };
-  try {
-    const [port = 0, ...morePorts] = await waitForPorts(child);
-    const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`;
-    const moreUrls = morePorts.map((each) => `https://127.0.0.1:${String(each)}`);
-    return { url, moreUrls, adminPassword, accessLog, dir, readLog: () => readTail(serverLog), stop };
-  } catch (error) {
-    await stop();
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Keystone did not start: ${reason}\n${await readTail(serverLog)}`, { cause: error });
-  }
+  const [port = 0, ...morePorts] = server.ports;
+  const url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`;
+  const moreUrls = morePorts.map((each) => `https://127.0.0.1:${String(each)}`);
+  return { ...server, url, moreUrls, adminPassword, accessLog, dir };
 }
 
 /** Creates the data folder if it does not exist, and returns the administrator's password. */
@@ -168,11 +155,7 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
   const { dir, database } = options;
   // This file is written last, so if it exists, the folder is complete.
   const passwordFile = join(dir, 'admin-password');
-  const isMade = await access(passwordFile).then(
-    () => true,
-    () => false,
-  );
-  if (isMade) return readFile(passwordFile, 'utf8');
+  if (await pathExists(passwordFile)) return readFile(passwordFile, 'utf8');
 
   await mkdir(dir, { recursive: true, mode: 0o700 });
   if ((await readdir(dir)).length > 0)
@@ -197,12 +180,4 @@ async function provideData(options: KeystoneOptions, env: Record<string, string>
 
 function scriptPath(name: string): string {
   return join(import.meta.dirname, name);
-}
-
-async function readTail(file: string): Promise<string> {
-  return lastLines(await readFile(file, 'utf8').catch(() => ''));
-}
-
-function lastLines(text: string): string {
-  return text.trimEnd().split('\n').slice(-10).join('\n');
 }

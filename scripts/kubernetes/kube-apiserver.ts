@@ -8,12 +8,12 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
 import { readMinor } from './versions.ts';
 import { findFreePort } from '../lib/free-port.ts';
+import { endChild, waitUntilReady } from '../lib/server-process.ts';
 
 export interface KubeApiserverOptions {
   readonly programs: KubernetesPrograms;
@@ -46,8 +46,6 @@ export interface KubeApiserver {
   ): Promise<{ status: number; body: unknown }>;
   stop(): Promise<void>;
 }
-
-const READY_MS = 600_000;
 
 /** Renders a kubeconfig with one cluster and, with a token, a user. */
 export function renderKubeconfig(server: string, ca: string, token?: string): string {
@@ -163,25 +161,14 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
   const stop = async (): Promise<void> => {
     process.off('exit', killAll);
     // The API server first, because it logs errors without etcd.
-    for (const child of children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
-    }
+    for (const child of children.toReversed()) await endChild(child, { signal: 'SIGKILL' });
   };
-  const until = performance.now() + READY_MS;
-  for (;;) {
-    const status = await ask('/readyz').then(
-      (answer) => answer.status,
-      () => 0,
-    );
-    if (status === 200) return { url, pid: apiServer.pid ?? 0, adminToken, request: ask, stop };
-    if (apiServer.exitCode !== null || performance.now() > until) {
-      await stop();
-      const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');
-      throw new Error(`kube-apiserver did not become ready:\n${tail}`);
-    }
-    await sleep(100);
+  try {
+    await waitUntilReady(apiServer, async () => (await ask('/readyz')).status === 200);
+    return { url, pid: apiServer.pid ?? 0, adminToken, request: ask, stop };
+  } catch (error) {
+    await stop();
+    const tail = readFileSync(place('apiserver.log'), 'utf8').split('\n').slice(-6).join('\n');
+    throw new Error(`kube-apiserver did not start: ${String(error)}\n${tail}`, { cause: error });
   }
 }

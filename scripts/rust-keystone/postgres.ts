@@ -4,7 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { endChild, START_TIMEOUT_MS } from '../lib/server-process.ts';
+import { endWithProcess, START_TIMEOUT_MS } from '../lib/server-process.ts';
 import type { PostgresPrograms } from './find-rust-keystone.ts';
 
 export interface Postgres {
@@ -88,8 +88,8 @@ export async function startPostgres(programs: PostgresPrograms, dir: string): Pr
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]);
   const child = spawn(program, args, { env, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] });
-  const stopNow = (): void => void child.kill('SIGKILL');
-  process.once('exit', stopNow);
+  // PostgreSQL's immediate shutdown: nothing is kept.
+  const stop = endWithProcess(child, { signal: 'SIGQUIT' });
   await new Promise<void>((resolve, reject) => {
     let log = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -104,12 +104,6 @@ export async function startPostgres(programs: PostgresPrograms, dir: string): Pr
   const execute = async (statement: string): Promise<void> => {
     const options = ['--no-psqlrc', '--quiet', '--set', 'ON_ERROR_STOP=1'];
     await run(join(programs.folder, 'psql'), [...options, '--dbname', url, '--command', statement], { env, cwd: '/' });
-  };
-  const stop = async (): Promise<void> => {
-    // PostgreSQL's immediate shutdown: nothing is kept.
-    if (child.exitCode === null) child.kill('SIGQUIT');
-    await endChild(child);
-    process.off('exit', stopNow);
   };
   return { url, execute, stop };
 }

@@ -12,7 +12,7 @@ import { startKeystone } from '../keystone/keystone.ts';
 import type { Keystone } from '../keystone/keystone.ts';
 import { listenOnLoopback } from '../lib/listen-on-loopback.ts';
 import { PYTHON } from '../lib/python.ts';
-import { endChild, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
+import { endChild, readTail, START_TIMEOUT_MS, waitForPorts } from '../lib/server-process.ts';
 import { startParts } from '../lib/start-parts.ts';
 import type { RustKeystonePrograms } from './find-rust-keystone.ts';
 import { startPostgres } from './postgres.ts';
@@ -82,8 +82,7 @@ export async function startRustKeystone(options: RustKeystoneOptions): Promise<R
   const { programs, dir, reachablePorts } = options;
   await mkdir(dir, { mode: 0o711 });
   const log = join(dir, 'rust-keystone.log');
-  const readLog = async (): Promise<string> =>
-    (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20).join('\n');
+  const readLog = (): Promise<string> => readTail(log);
   const start = startParts(async (onStop) => {
     const postgres = await startPostgres(programs.postgres, join(dir, 'pg'));
     onStop(() => postgres.stop());

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { startKerberosFederation } from '../../scripts/federation/kerberos-federation.ts';
-import type { KerberosFederation } from '../../scripts/federation/kerberos-federation.ts';
+import type { KeystoneWithProvider } from '../../scripts/federation/federated-keystone.ts';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
 import { federatedAuthPath, waitForRequests } from '../support/federation.ts';
 import { setUp } from '../support/fixture.ts';
@@ -24,7 +24,7 @@ const RESCOPE = 'POST /v3/auth/tokens?nocatalog=true';
 
 interface FederationFixture {
   readonly realm: Realm;
-  readonly federation: KerberosFederation;
+  readonly federation: KeystoneWithProvider;
   /** The name of the file with the tickets. */
   readonly tickets: string;
   /** Makes someone with an openrc as CERN offers it, a new home and a new count of requests. */
