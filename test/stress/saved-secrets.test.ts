@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { PLUGIN_COMMAND } from '../support/built-programs.ts';
 import { checkFailure, readExecCredential } from '../support/check-run.ts';
+import { startDelayingProxy } from '../support/delaying-proxy.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import { makeExecInfo, makeEnvironment } from '../support/home.ts';
@@ -232,7 +233,9 @@ testWithKeyring(
     OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name} --role member --expires 90d \\
       --access-rule GET:compute:/v2.1/servers -o json -vvv; part
     secret-tool search --all service client-keystone-auth 2>&1; part`;
+    const startedAt = Date.now();
     const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
+    const endedAt = Date.now();
     const credential = JSON.parse(result.parts[0] ?? '') as SavedCredential;
     const { id } = credential.applicationCredential;
     t.equal(credential.applicationCredential.name, name);
@@ -245,8 +248,9 @@ testWithKeyring(
       roles: [{ name: 'member' }],
       access_rules: [{ method: 'GET', service: 'compute', path: '/v2.1/servers' }],
     });
-    const lifetimeMs = Date.parse(String(created?.['expires_at'])) - Date.now();
-    t.ok(Math.abs(lifetimeMs - 90 * 86_400_000) < 120_000, `it expires in ${String(lifetimeMs)} ms`);
+    const createdAt = Date.parse(String(created?.['expires_at'])) - 90 * 86_400_000;
+    // Keystone counts whole seconds.
+    t.ok(createdAt > startedAt - 1_000 && createdAt <= endedAt + 1_000, `90 days after ${String(createdAt)}`);
     const secret = /"secret\W+([\w-]{40,})/.exec(result.parts[1] ?? '')?.[1] ?? '';
     t.ok(secret.length >= 40, 'the keyring contains its secret');
     t.notOk((result.parts[1] ?? '').includes('p@ss'), 'the keyring contains no password');
@@ -326,13 +330,23 @@ testWithKeyring(
     const { user, address } = setUpSavedSecrets(t, environment);
     const { alice } = environment.tenancy.users;
     const name = `deleted-${String(process.pid)}`;
-    const stops = join(user.home.path, 'stops');
-    // The keyring stops as soon as Keystone has received the request for the credential.
+    const keyring = join(user.home.path, 'keyring.pid');
+    const proxy = await startDelayingProxy(t, environment.http);
+    let hasStopped = false;
+    // The keyring stops before the plugin knows the secret of the credential.
+    proxy.holdBack = (respond, line) => {
+      if (line.startsWith(`POST ${address.prefix}/v3/users/`)) {
+        process.kill(Number(readFileSync(keyring, 'utf8')), 'SIGSTOP');
+        hasStopped = true;
+      }
+      respond();
+    };
     const script = `
-    (while ! grep -q 'POST ${address.prefix}/v3/users/' ${address.accessLog}; do :; done; kill -STOP $daemon; touch ${stops}) &
-    OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name}; echo "status $?"; kill -CONT $daemon`;
-    const result = await runWithKeyring(user, script, { env: { PASSWORD: alice.password } });
-    t.ok(readdirSync(user.home.path).includes('stops'), 'the keyring stopped');
+      echo $daemon >${keyring}
+      OS_PASSWORD="$PASSWORD" "$@" login --create-application-credential --credential-name ${name}; echo "status $?"; kill -CONT $daemon`;
+    const behindProxy = user.with({ OS_AUTH_URL: `${proxy.url}${address.prefix}/v3` });
+    const result = await runWithKeyring(behindProxy, script, { env: { PASSWORD: alice.password } });
+    t.ok(hasStopped, 'the keyring stopped');
     t.match(result.stdout, 'status 3');
     t.match(
       listPluginLines(result.stderr).join('\n'),

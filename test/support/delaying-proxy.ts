@@ -11,32 +11,32 @@ export interface DelayingProxy {
   readonly url: string;
   /** `METHOD PATH`, without the query. */
   readonly requests: readonly string[];
-  /** Takes each response and decides when it is sent. */
-  holdBack: (respond: () => void) => void;
+  /** Takes each response and decides when it is sent. It also gets `METHOD PATH` of the request. */
+  holdBack: (respond: () => void, line: string) => void;
 }
 
 /** Starts a proxy on 127.0.0.1 that stops after the test. */
 export async function startDelayingProxy(t: Owner, target: { readonly url: string }): Promise<DelayingProxy> {
   const requests: string[] = [];
-  const proxy = {
+  const proxy: DelayingProxy & { url: string } = {
     url: '',
     requests,
-    holdBack: (respond: () => void) => {
+    holdBack: (respond) => {
       respond();
     },
   };
   const server = createServer((incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming;
-    requests.push(`${method} ${path.split('?', 1)[0] ?? ''}`);
-    request(target.url + path, { method, headers }, (response) => {
+    const line = `${method} ${path.split('?', 1)[0] ?? ''}`;
+    requests.push(line);
+    const forwarded = request(target.url + path, { method, headers }, (response) => {
       void buffer(response).then((body) => {
         proxy.holdBack(() => {
           outgoing.writeHead(response.statusCode ?? 502, response.headers).end(body);
-        });
+        }, line);
       });
-    })
-      .once('error', () => outgoing.destroy())
-      .end();
+    }).once('error', () => outgoing.destroy());
+    incoming.pipe(forwarded);
   });
   waitForClients(server);
   proxy.url = `http://127.0.0.1:${await listenForTest(t, server)}`;
