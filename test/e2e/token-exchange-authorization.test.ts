@@ -17,6 +17,7 @@ import type { LoginSettings } from '../support/login-settings.ts';
 import { PLUGIN_PATH, runPlugin } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { readClaims } from '../support/stand-in-exchange.ts';
+import { PATIENT } from '../support/stress.ts';
 import { startSwitchedKeystone } from '../support/switched-keystone.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startServerProcess, startWebhookProcess } from '../support/webhook-process.ts';
@@ -92,7 +93,7 @@ await testOnEachKubernetes(
     const [port, keyFile] = [await findFreePort(), await makeKeyFile(t)];
     const url = `https://127.0.0.1:${port}`;
     const settings = { keystone, keyFile, url, port, pki, audiences: AUDIENCES };
-    await startServerProcess(t, await makeIssuerCommandLine(t, { ...settings, args: ['--keystone-timeout', '4'] }));
+    await startServerProcess(t, await makeIssuerCommandLine(t, { ...settings, args: ['--keystone-timeout', '30'] }));
     const cluster = await startCluster(t, environment, programs, {
       place,
       webhookPort: webhook.port,
@@ -117,6 +118,7 @@ await testOnEachKubernetes(
             `--token-exchange-url=${url}`,
             `--token-exchange-audience=${AUDIENCE}`,
             `--token-exchange-cacert=${pki.ca}`,
+            ...PATIENT,
           ],
         ],
       });

@@ -82,6 +82,12 @@ export async function makeWebhookCommandLine(t: Owner, settings: WebhookSettings
   };
 }
 
+/**
+ * Arguments of a webhook behind a real API server: on a busy machine, Keystone may be as slow as the API server waits for
+ * an answer.
+ */
+export const PATIENT_REVIEWS: readonly string[] = ['--review-timeout', '30', '--keystone-timeout', '30'];
+
 /** Finds the port in the log of a webhook that listens. */
 export function findPort(output: string): number | undefined {
   const port = /"port":(\d+)[^\n]*"listening"/.exec(output)?.[1];

@@ -9,6 +9,7 @@ import { runPlugin } from '../support/run-plugin.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
+import { PATIENT_REVIEWS } from '../support/webhook-settings.ts';
 
 const TTL_SECONDS = 2;
 
@@ -24,7 +25,7 @@ await testOnEachKubernetes(
       issuer,
       pki: environment.pki,
       args: [
-        ...['--kubeconfig', place.kubeconfig, '--cache-ttl', String(TTL_SECONDS), '--keystone-timeout', '4'],
+        ...['--kubeconfig', place.kubeconfig, '--cache-ttl', String(TTL_SECONDS), ...PATIENT_REVIEWS],
         ...['--oidc-username-prefix', 'oidc:', '--oidc-groups-claim', 'groups', '--oidc-groups-prefix', 'oidc:'],
       ],
       env: { KEYSTONE_POLICY_CONFIGMAP_NAME: 'keystone-policy', KEYSTONE_SYNC_CONFIGMAP_NAME: 'keystone-sync' },

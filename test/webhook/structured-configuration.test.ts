@@ -15,6 +15,7 @@ import {
 import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
+import { PATIENT_REVIEWS } from '../support/webhook-settings.ts';
 
 /** The oldest minor version that has both files in the form of the examples. */
 const OLDEST = 34;
@@ -75,7 +76,7 @@ await testOnEachKubernetes(
     const webhook = await startWebhookProcess(t, {
       keystone: http,
       pki,
-      args: ['--keystone-policy-file', policyFile, '--cache-ttl', '2', '--keystone-timeout', '4'],
+      args: ['--keystone-policy-file', policyFile, '--cache-ttl', '2', ...PATIENT_REVIEWS],
     });
     copyWebhookKubeconfig(place.folder, { port: webhook.port, ca: pki.ca });
     copyExample(place.folder, 'authentication-configuration.yaml', {
