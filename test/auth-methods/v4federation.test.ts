@@ -18,6 +18,7 @@ import type { FederationFaults } from '../support/stand-in-v4-federation.ts';
 import type { RustKeystoneVersion } from '../support/stand-in-v4-versions.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
+import { prepareTimeJump, UNTIL_JUMP } from '../support/time-jump.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 
 const UNSCOPED = 'the token has no scope';
@@ -358,15 +359,18 @@ void t.test('the terminal is restored, however a login ends', inParallel(), asyn
     }),
     t.test('the login timeout passes', inParallel(), async (t) => {
       const { user } = await setUpV4Federation(t);
-      // Long enough for a busy machine to show the prompt.
+      const { settings, jump } = prepareTimeJump(user.home);
       const { exitCode, screen } = await runAndCompareSettings(
         t,
-        user,
-        (terminal) => paste(terminal, ''),
-        '--login-timeout=8',
+        user.with(settings),
+        async (terminal) => {
+          await paste(terminal, '');
+          jump();
+        },
+        `--login-timeout=${UNTIL_JUMP}`,
       );
       t.equal(exitCode, EXIT_STATUS.unreachable);
-      t.match(screen, /the login in the browser did not finish within 8 s; .*--login-timeout/);
+      t.match(screen, new RegExp(`the login in the browser did not finish within ${UNTIL_JUMP} s; .*--login-timeout`));
       t.equal(readStdout(user), '');
     }),
   ];

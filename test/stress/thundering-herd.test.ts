@@ -25,6 +25,7 @@ import type { LoginSettings } from '../support/login-settings.ts';
 import { makeExchangeSettings } from '../support/stand-in-exchange.ts';
 import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
+import { prepareTimeJump, UNTIL_JUMP } from '../support/time-jump.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import { startServerProcess } from '../support/webhook-process.ts';
 
@@ -172,12 +173,14 @@ await t.test('if the run with the lock hangs, the others continue without the lo
   const holder = await startHangingRun(standIn, env);
   process.kill(holder.pid, 'SIGSTOP');
   const before = standIn.countLogins();
-  const waiters = Array.from({ length: 5 }, () => plugin(env, '--timeout', '3'));
+  const { settings, jump } = prepareTimeJump(home);
+  const waiters = Array.from({ length: 5 }, () => plugin({ ...env, ...settings }, '--timeout', UNTIL_JUMP));
   await Promise.all(waiters.map(waitUntilAtLock));
   t.equal(standIn.countLogins(), before, 'they wait');
+  jump();
   const runs = await Promise.all(waiters.map(({ ended }) => ended));
   process.kill(-holder.pid, 'SIGKILL');
-  const figure = `a stopped run with the lock: 5 runs with --timeout 3 continue, ${standIn.countLogins() - before} logins`;
+  const figure = `a stopped run with the lock: 5 runs continue after their timeout, ${standIn.countLogins() - before} logins`;
   t.strictSame(
     runs.map(({ status, stderr }) => [status, stderr]),
     runs.map(() => [0, '']),
