@@ -229,7 +229,7 @@ void t.test('v3kerberos checks the response that curl received', async (t) => {
     keystone.answerNext(() => undefined);
     await checkFailedLogin(t, user.onNewMachine(), {
       // Long enough for a busy machine to start curl.
-      args: ['--timeout=5'],
+      args: ['--timeout=15'],
       requests: [LOGIN],
       status: EXIT_STATUS.unreachable,
       says: ['did not respond'],

@@ -16,6 +16,7 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { serveV4Federation } from '../support/stand-in-v4-federation.ts';
 import type { FederationFaults } from '../support/stand-in-v4-federation.ts';
 import type { RustKeystoneVersion } from '../support/stand-in-v4-versions.ts';
+import { stopClock } from '../support/stopped-clock.ts';
 import { openTerminal, runWithStty } from '../support/terminal.ts';
 import type { SttyResult, Terminal } from '../support/terminal.ts';
 import { prepareTimeJump, UNTIL_JUMP } from '../support/time-jump.ts';
@@ -379,7 +380,7 @@ void t.test('the terminal is restored, however a login ends', inParallel(), asyn
 
 void t.test('after a timeout, the same kubectl does not open the browser again', async (t) => {
   const { user, listPluginRequests } = await setUpV4Federation(t);
-  const forKubectl = user.with({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) });
+  const forKubectl = user.with({ KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }), ...stopClock(user.home) });
   const { file, args = [], ...rest } = makeTerminalCommand(forKubectl, '--login-timeout=1');
   const twice = ['-c', '"$@"; "$@"', 'sh', file, ...args];
   const terminal = openTerminal({ file: '/bin/sh', args: twice, ...rest });

@@ -20,6 +20,7 @@ import { watchRequests } from '../support/request-log.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { makeIsolatedCommand, PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import type { RunResult } from '../support/run-plugin.ts';
+import { stopClock } from '../support/stopped-clock.ts';
 import { logIn, revokeToken } from '../support/tenancy.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { getMutualTlsKeystone } from '../support/keystone-mutual-tls.ts';
@@ -258,7 +259,8 @@ const REMEMBERED = {
 };
 
 testWithKeystone('a refusal is remembered for all terminals of the user', async (t, environment) => {
-  const alice = setUpAlice(t, environment);
+  const person = setUpAlice(t, environment);
+  const alice = person.with(stopClock(person.home));
   const wrong = alice.with({ OS_PASSWORD: WRONG_SECRET });
   const shell = openShell(t, alice);
   const first = await shell.run(wrong);

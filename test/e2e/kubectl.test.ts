@@ -7,6 +7,7 @@ import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../sup
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { asUser, onProject, listSecrets } from '../support/login-settings.ts';
+import { stopClock } from '../support/stopped-clock.ts';
 import { makeTotpCode } from '../support/tenancy.ts';
 
 const versions = ['v1', 'v1beta1'] as const;
@@ -89,7 +90,7 @@ testWithKubectl('a wrong password is sent once', async (t, environment, program)
   const { command, runs } = makeRecordingPlugin(fixture);
   const password = 'canary-not-the-password';
   await fixture.writeKubeconfig({ command, env: makeAliceSettings(environment, fixture, { OS_PASSWORD: password }) });
-  const result = await fixture.kubectl(GET_PODS_ARGS);
+  const result = await fixture.kubectl(GET_PODS_ARGS, { env: stopClock(fixture.home) });
   t.not(result.status, 0);
   t.equal(result.stdout, '');
   const [first = '', ...others] = result.stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));

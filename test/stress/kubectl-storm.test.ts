@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { readRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { expireTokens } from '../support/expire-tokens.ts';
+import { stopClock } from '../support/stopped-clock.ts';
 import { pickSize } from '../support/stress.ts';
 import { APPLY_ARGS, CONFIG_MAP_MANIFEST, GET_PODS_ARGS, POD_LINE } from '../support/kubectl-fixture.ts';
 import { makeAliceSettings, makeRecordingPlugin, setUpKubectl, testWithKubectl } from '../support/kubectl-fixture.ts';
@@ -75,7 +76,7 @@ testWithKubectl(
       ...config,
       env: makeAliceSettings(environment, fixture, { OS_PASSWORD: 'canary-wrong' }),
     });
-    t.not((await fixture.kubectl(GET_PODS_ARGS)).status, 0);
+    t.not((await fixture.kubectl(GET_PODS_ARGS, { env: stopClock(fixture.home) })).status, 0);
     t.strictSame(
       summarizeRequests(fixture),
       ['POST 401'],
@@ -103,7 +104,8 @@ testWithKubectl(
     const { alice } = environment.tenancy.users;
     // Two commands in one terminal: the second remembers the refusal of the first.
     const script = `"$@" get pods; "$@" get pods; OS_PASSWORD=$CORRECT "$@" get pods`;
-    const terminal = fixture.openShell(script, { env: { OS_PASSWORD: 'canary-wrong', CORRECT: alice.password } });
+    const env = { ...stopClock(fixture.home), OS_PASSWORD: 'canary-wrong', CORRECT: alice.password };
+    const terminal = fixture.openShell(script, { env });
     await terminal.waitFor(POD_LINE);
     t.equal((await terminal.ended).exitCode, 0, 'the correct password works immediately');
     t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN], 'two commands with a wrong password: 1 request');
@@ -115,7 +117,7 @@ testWithKubectl('a wrong password at the prompt causes one request and one promp
   const { command, runs } = makeRecordingPlugin(fixture);
   await fixture.writeKubeconfig({ command, env: makeAliceSettings(environment, fixture, { OS_PASSWORD: undefined }) });
   const { alice } = environment.tenancy.users;
-  const wrong = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+  const wrong = fixture.kubectlOnTerminal(GET_PODS_ARGS, { env: stopClock(fixture.home) });
   await wrong.waitFor('Password');
   wrong.type('canary-wrong\r');
   t.not((await wrong.ended).exitCode, 0);
@@ -147,7 +149,7 @@ testWithKubectl('a cancelled prompt is not repeated', async (t, environment, pro
     command: PLUGIN_PATH,
     env: makeAliceSettings(environment, fixture, { OS_PASSWORD: undefined }),
   });
-  const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+  const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS, { env: stopClock(fixture.home) });
   await terminal.waitFor('Password');
   terminal.type('\x04');
   t.not((await terminal.ended).exitCode, 0);
@@ -162,7 +164,7 @@ testWithKubectl(
     const env = makeAliceSettings(environment, fixture, asUser(users.mfa, domain));
     await fixture.writeKubeconfig({ command: PLUGIN_PATH, env });
     const answer = async (text: string): Promise<string> => {
-      const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS);
+      const terminal = fixture.kubectlOnTerminal(GET_PODS_ARGS, { env: stopClock(fixture.home) });
       await terminal.waitFor(/passcode/i);
       terminal.type(text);
       t.not((await terminal.ended).exitCode, 0);

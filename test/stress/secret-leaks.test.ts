@@ -80,9 +80,14 @@ async function observe(search: CanarySearch, { args = [], env, kill }: ObservedR
   const { pid, ended } = startProgram([...PLUGIN_COMMAND, ...args], all, home.path);
   const state = { hasEnded: false };
   void ended.then(() => (state.hasEnded = true));
+  let isKilled = false;
   while (!state.hasEnded) {
     inspectProcesses(search);
-    if (kill?.when() === true) process.kill(pid, kill.signal);
+    // Once: afterwards, nobody has this pid, or somebody else.
+    if (!isKilled && kill?.when() === true) {
+      process.kill(pid, kill.signal);
+      isKilled = true;
+    }
     await sleep(15);
   }
   const result = await ended;

@@ -44,5 +44,8 @@ const now = performance.now.bind(performance);
 performance.now = () => now() + (hasJumped() ? ${JUMP_MS} : 0);
 `,
   );
-  return { settings: { NODE_OPTIONS: `--require ${script}` }, jump: () => void writeFileSync(mark, '') };
+  const jump = (): void => {
+    writeFileSync(mark, '');
+  };
+  return { settings: { NODE_OPTIONS: `--require ${script}` }, jump };
 }
