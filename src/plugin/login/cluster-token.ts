@@ -10,11 +10,13 @@ import type { TokenOwner } from '../cache/token-metadata.ts';
 import type { CachedToken, TokenRecord } from '../cache/token-record.ts';
 import { API_VERSIONS, renderExecCredential } from '../exec/exec-credential.ts';
 import { computeExchangeKey, makeExchangeAliases } from './cache-key.ts';
-import { getTokenRecord, isKnownToKeystone, isUsable, LOCK_SLACK_MS, logInOnce, VALIDATION_MS } from './get-token.ts';
+import { getTokenRecord, isKnownToKeystone, isUsable, logInOnce, VALIDATION_MS } from './get-token.ts';
 import type { LoginToken } from './get-token.ts';
 import { withHttp } from './http-context.ts';
 import type { LoginContext, RunContext } from './login-context.ts';
 import { openLoginContext } from './open-login-context.ts';
+import { getOneAtATime } from './one-at-a-time.ts';
+import type { SharedToken } from './one-at-a-time.ts';
 import { rejectRefusedExchange, rememberRefusedExchange } from './refused-logins.ts';
 import type { TokenExchange } from './token-exchange.ts';
 
@@ -146,34 +148,26 @@ async function exchangeOnce(
   keystone: LoginToken,
   rejectedJwt: string | undefined,
 ): Promise<TokenRecord> {
-  const { cache, reporter } = login;
+  const { cache } = login;
   const key = computeExchangeKey(keystone.key, exchange);
-  const isNew = ({ record }: CachedToken): boolean => record.token !== rejectedJwt && isUsable(login, record);
   const aliases = makeExchangeAliases(login, exchange, key);
   // The lock of the login is free by now: two keys can share a lock.
-  const release = await cache.lock(key, {
-    maxWaitMs: exchange.maxMs + LOCK_SLACK_MS,
-    isNoLongerNeeded: async () => {
-      const match = await cache.read(key);
-      return match !== undefined && isNew(match);
-    },
-    onLongWait: () => {
-      reporter.progress('waiting for another token exchange');
-    },
-  });
-  try {
-    const last = await cache.read(key);
-    if (last !== undefined && isNew(last)) {
-      cache.storeAliases(last.record, aliases);
-      return last.record;
-    }
+  const shared: SharedToken = {
+    key,
+    maxMs: exchange.maxMs,
+    waitsFor: 'another token exchange',
+    isNew: ({ record }) => record.token !== rejectedJwt && isUsable(login, record),
+  };
+  const take = ({ record }: CachedToken): TokenRecord => {
+    cache.storeAliases(record, aliases);
+    return record;
+  };
+  return getOneAtATime(login, shared, take, async () => {
     const { record, owner } = await sendExchange(login, exchange, keystone, key);
     cache.forgetRefusals(key);
     if (keystone.isCacheable) await cache.store(key, record, aliases, owner);
     return record;
-  } finally {
-    release?.();
-  }
+  });
 }
 
 async function sendExchange(

@@ -12,15 +12,14 @@ import { applySavedSecret, forgetRejectedSecret } from './apply-saved-secret.ts'
 import { computeCacheKey, isKeyUnchanged, makeAliases } from './cache-key.ts';
 import { withHttp } from './http-context.ts';
 import type { LoginContext } from './login-context.ts';
+import { getOneAtATime } from './one-at-a-time.ts';
+import type { SharedToken } from './one-at-a-time.ts';
 import { promptForMissing } from './prompt-missing.ts';
 import { rejectRefusedLogin, rememberFailedLogin } from './refused-logins.ts';
 import { renewToken, requestToken } from './request-token.ts';
 
 /** How long Keystone may take to confirm a token. */
 export const VALIDATION_MS = 5_000;
-
-/** Added to the deadline of the process that holds the lock, for its work before and after the login. */
-export const LOCK_SLACK_MS = 1_000;
 
 /**
  * Gets a Keystone token for the settings of a run, from the cache or from Keystone.
@@ -80,33 +79,25 @@ export interface LoginToken extends CachedToken {
  * @throws PluginError
  */
 export async function logInOnce(login: LoginContext, revokedToken: string | undefined): Promise<LoginToken> {
-  const { cache, cacheKey, reporter, maxLoginMs } = login;
-  const isNew = ({ record }: CachedToken): boolean => record.token !== revokedToken && isUsable(login, record);
-  const release = await cache.lock(cacheKey, {
-    maxWaitMs: maxLoginMs + LOCK_SLACK_MS,
-    isNoLongerNeeded: async () => {
-      const match = await cache.read(cacheKey);
-      return match !== undefined && isNew(match);
-    },
-    onLongWait: () => {
-      reporter.progress('waiting for another login');
-    },
-  });
-  try {
-    const last = await cache.read(cacheKey);
-    if (last !== undefined && isNew(last)) {
-      cache.storeAliases(last.record, makeAliases(login, last.key));
-      return { ...last, isCacheable: true };
-    }
+  const { cache, cacheKey, reporter } = login;
+  const shared: SharedToken = {
+    key: cacheKey,
+    maxMs: login.maxLoginMs,
+    waitsFor: 'another login',
+    isNew: ({ record }) => record.token !== revokedToken && isUsable(login, record),
+  };
+  const take = (last: CachedToken): LoginToken => {
+    cache.storeAliases(last.record, makeAliases(login, last.key));
+    return { ...last, isCacheable: true };
+  };
+  return getOneAtATime(login, shared, take, async (last) => {
     const { key, record, owner, cacheable } = (await renew(login, last)) ?? (await logIn(login));
     cache.forgetRefusals(cacheKey);
     const isCacheable = cacheable && isKeyUnchanged(login);
     if (isCacheable) await cache.store(key, record, makeAliases(login, key), owner);
     else if (cacheable) reporter.debug('the token is not cached: the identity changed during the login');
     return { key, record, isCacheable };
-  } finally {
-    release?.();
-  }
+  });
 }
 
 /** Warns about secrets in flags and about settings that contradict each other, in a run that logs in. */
