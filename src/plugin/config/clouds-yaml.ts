@@ -126,7 +126,7 @@ function chooseCloud(selection: Setting | undefined, listings: readonly Listing[
  * to it, wherever that is.
  */
 function warnOfOtherOrder(layers: readonly Layer[]): string[] {
-  const warnings = layers.flatMap((layer, index) =>
+  return layers.flatMap((layer, index) =>
     [...layer].flatMap(([name, { origin }]) => {
       const isSetBefore = layers.slice(0, index).some((stronger) => stronger.has(name));
       const other = layers.slice(index + 1).map((weaker) => weaker.get(name));
@@ -135,7 +135,6 @@ function warnOfOtherOrder(layers: readonly Layer[]): string[] {
       return [`${origin} is used instead of ${preferred.origin}, which openstack would use`];
     }),
   );
-  return warnings;
 }
 
 /** A profile of a cloud, and what it depends on. */

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { getErrorCode } from './errors.ts';
+import { ConfigError, getErrorCode } from './errors.ts';
 
 /** The content of a regular file, and its state before it was read. */
 export interface FileContent {
@@ -78,4 +78,27 @@ export function readRegularFile(path: string, maxBytes: number): FileContent {
 /** Why {@link readRegularFile} failed: `EACCES`, or "it is a folder". It does not repeat the path. */
 export function describeReadFailure(error: unknown): string {
   return error instanceof UnsuitableFileError ? error.message : getErrorCode(error);
+}
+
+/**
+ * Makes the error about a file that {@link readRegularFile} cannot read.
+ *
+ * @param file begins the message: the setting that names the file, and the path
+ */
+export function makeReadError(file: string, error: unknown, hint: string): ConfigError {
+  return new ConfigError(`${file} cannot be read (${describeReadFailure(error)})`, { hint });
+}
+
+/**
+ * Reads a regular file that a setting names.
+ *
+ * @param origin names the setting in messages
+ * @throws ConfigError if it cannot be read, or is larger than `maxBytes`
+ */
+export function readNamedFile(path: string, maxBytes: number, origin: string, hint: string): Buffer {
+  try {
+    return readRegularFile(path, maxBytes).bytes;
+  } catch (error) {
+    throw makeReadError(`${origin}: ${path}`, error, hint);
+  }
 }

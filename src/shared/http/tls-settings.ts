@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile, stampFile } from '../base/file-stamp.ts';
-import { describeReadFailure, MAX_PEM_BYTES } from '../base/read-file.ts';
+import { makeReadError, MAX_PEM_BYTES } from '../base/read-file.ts';
 import type { FileStamp, StampedFile } from '../base/file-stamp.ts';
 import type { Environment, Host } from '../base/host.ts';
 import { Secret } from '../base/secret.ts';
@@ -128,9 +128,7 @@ function readPem(path: string, origin: string): StampedFile {
   try {
     return readStampedFile(path, MAX_PEM_BYTES);
   } catch (error) {
-    throw new ConfigError(`${origin}: ${path} cannot be read (${describeReadFailure(error)})`, {
-      hint: `set ${origin} to a PEM file that you can read`,
-    });
+    throw makeReadError(`${origin}: ${path}`, error, `set ${origin} to a PEM file that you can read`);
   }
 }
 

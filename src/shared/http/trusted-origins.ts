@@ -11,7 +11,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
 import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp } from '../base/file-stamp.ts';
-import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../base/read-file.ts';
+import { makeReadError, MAX_PEM_BYTES, readRegularFile } from '../base/read-file.ts';
 import type { Host } from '../base/host.ts';
 import type { Config } from '../options/config.ts';
 import { AUTHORITY_VARIABLES } from './system-authorities.ts';
@@ -68,9 +68,7 @@ function readOwnFile(file: string, uid: number | undefined): string | undefined 
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     // A list that exists and cannot be read must not count as absent.
-    throw new ConfigError(`${file} cannot be read (${describeReadFailure(error)})`, {
-      hint: 'make it readable, or remove it',
-    });
+    throw makeReadError(file, error, 'make it readable, or remove it');
   }
 }
 
@@ -89,9 +87,8 @@ function readAuthority(path: string, { where }: Line, uid: number | undefined): 
     return { text: bytes.toString(), path, stamp: file };
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`${where}: ${path} cannot be read (${describeReadFailure(error)})`, {
-      hint: 'write ca=PATH with a PEM file that you can read, or remove it for the authorities of this system',
-    });
+    const hint = 'write ca=PATH with a PEM file that you can read, or remove it for the authorities of this system';
+    throw makeReadError(`${where}: ${path}`, error, hint);
   }
 }
 

@@ -1,5 +1,4 @@
-import { ConfigError } from '../../shared/base/errors.ts';
-import { describeReadFailure, readRegularFile } from '../../shared/base/read-file.ts';
+import { readNamedFile } from '../../shared/base/read-file.ts';
 
 /** A file that the operator named. */
 export interface NamedFile {
@@ -18,11 +17,5 @@ const MAX_BYTES = 4 * 1024 * 1024;
  * @throws ConfigError that names the setting
  */
 export function readTextFile({ path, origin }: NamedFile): string {
-  try {
-    return readRegularFile(path, MAX_BYTES).bytes.toString();
-  } catch (error) {
-    throw new ConfigError(`${origin}: ${path} cannot be read (${describeReadFailure(error)})`, {
-      hint: `set ${origin} to a file that the program can read`,
-    });
-  }
+  return readNamedFile(path, MAX_BYTES, origin, `set ${origin} to a file that the program can read`).toString();
 }

@@ -1,6 +1,5 @@
 /** The cluster of the context, as kubectl would reach it. */
 import { dirname, resolve } from 'node:path';
-import { ConfigError } from '../../../shared/base/errors.ts';
 import { isPlaintextRemote } from '../../../shared/http/peer.ts';
 import { makeProxyRule } from '../../../shared/http/choose-proxy.ts';
 import type { ProxyChoice } from '../../../shared/http/choose-proxy.ts';
@@ -8,7 +7,7 @@ import { parseProxy } from '../../../shared/http/proxy.ts';
 import { checkSystemAuthorities } from '../../../shared/http/system-authorities.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { textAt } from '../../../shared/base/json.ts';
-import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
+import { MAX_PEM_BYTES, readNamedFile } from '../../../shared/base/read-file.ts';
 import type { NamedEntry } from '../../kubeconfig/read-context.ts';
 import { trustAuthorities } from '../../../shared/http/tls-settings.ts';
 import type { TlsSettings } from '../../../shared/http/tls-settings.ts';
@@ -41,14 +40,8 @@ function readAuthority(cluster: NamedEntry): string | undefined {
   const source = findAuthority(cluster);
   if (source === undefined) return undefined;
   if ('data' in source) return Buffer.from(source.data, 'base64').toString();
-  try {
-    return readRegularFile(source.file, MAX_PEM_BYTES).bytes.toString();
-  } catch (error) {
-    throw new ConfigError(
-      `certificate-authority of cluster ${cluster.name}: ${source.file} cannot be read (${describeReadFailure(error)})`,
-      { hint: `correct it in ${cluster.path}` },
-    );
-  }
+  const origin = `certificate-authority of cluster ${cluster.name}`;
+  return readNamedFile(source.file, MAX_PEM_BYTES, origin, `correct it in ${cluster.path}`).toString();
 }
 
 /** client-go: `proxy-url` overrides the variables, and has no exceptions. */

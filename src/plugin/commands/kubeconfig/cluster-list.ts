@@ -1,7 +1,7 @@
 /** Reads the clusters of `--from-list` from a YAML file. */
 import { dirname, resolve } from 'node:path';
 import { ConfigError, PluginError } from '../../../shared/base/errors.ts';
-import { describeReadFailure, readRegularFile } from '../../../shared/base/read-file.ts';
+import { readNamedFile } from '../../../shared/base/read-file.ts';
 import { unifyKeys } from '../../../shared/options/unify-keys.ts';
 import { parseYaml } from '../../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../../shared/options/yaml.ts';
@@ -70,25 +70,14 @@ function readEntry(value: YamlValue, where: string, folder: string): ListedClust
   };
 }
 
-function readFile(path: string): YamlMapping {
-  let bytes: Uint8Array;
-  try {
-    ({ bytes } = readRegularFile(path, MAX_BYTES));
-  } catch (error) {
-    throw new ConfigError(`${ORIGIN}: ${path} cannot be read (${describeReadFailure(error)})`, {
-      hint: 'name a YAML file that you can read',
-    });
-  }
-  return parseYaml(bytes, path);
-}
-
 /**
  * Reads the list. Paths in it are relative to its folder.
  *
  * @throws ConfigError if it is not a list of clusters
  */
 export function readClusterList(path: string): ClusterList {
-  const entries = readFile(path).get('clusters') ?? null;
+  const bytes = readNamedFile(path, MAX_BYTES, ORIGIN, 'name a YAML file that you can read');
+  const entries = parseYaml(bytes, path).get('clusters') ?? null;
   if (!Array.isArray(entries) || entries.length === 0)
     throw new ConfigError(`${ORIGIN}: ${path} lists no clusters`, { hint: EXAMPLE });
   const clusters = new Map<string, ListedCluster>();

@@ -1,7 +1,7 @@
 /** Adds a context with its cluster and its user to a kubeconfig. */
 import { resolvePath } from '../../../shared/base/host.ts';
 import { ConfigError } from '../../../shared/base/errors.ts';
-import { describeReadFailure, MAX_PEM_BYTES, readRegularFile } from '../../../shared/base/read-file.ts';
+import { MAX_PEM_BYTES, readNamedFile } from '../../../shared/base/read-file.ts';
 import { isPlaintextRemote, parseWebUrl } from '../../../shared/http/peer.ts';
 import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
@@ -87,14 +87,7 @@ export function readAuthorityOption({ ownConfig, host }: Invocation): string | u
  * @throws ConfigError if the file cannot be read, or contains no certificate
  */
 export function readAuthority(path: string, origin: string): string {
-  let pem: string;
-  try {
-    pem = readRegularFile(path, MAX_PEM_BYTES).bytes.toString();
-  } catch (error) {
-    throw new ConfigError(`${origin}: ${path} cannot be read (${describeReadFailure(error)})`, {
-      hint: 'name a PEM file that you can read',
-    });
-  }
+  const pem = readNamedFile(path, MAX_PEM_BYTES, origin, 'name a PEM file that you can read').toString();
   if (hasCertificate(pem)) return pem;
   throw new ConfigError(`${origin}: ${path} contains no PEM certificate`, {
     hint: `name a file that contains ${PEM_HEADER}`,
