@@ -15,6 +15,7 @@ import { openLog } from '../../src/webhook/observability/log.ts';
 import { makeMetrics } from '../../src/webhook/observability/metrics.ts';
 import { makeRoutes } from '../../src/webhook/server/routes.ts';
 import type { RouteSettings } from '../../src/webhook/server/routes.ts';
+import { makeRequestLog } from '../../src/webhook/server/request-log.ts';
 import { startServer } from '../../src/webhook/server/server.ts';
 import { WEBHOOK_PATH } from '../support/built-programs.ts';
 import { makeTestFolder } from '../support/webhook-settings.ts';
@@ -42,6 +43,7 @@ async function start(t: Test, access: Access): Promise<number> {
     policy: () => EMPTY_POLICY,
     metrics: makeMetrics({}),
     log,
+    requestLog: makeRequestLog(log, SYSTEM_CLOCK),
     getUnreadyReason: () => undefined,
   });
   const server = await startServer(

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { findNetwork } from '../../src/webhook/issuer/client-network.ts';
+import { findNetwork } from '../../src/webhook/server/client-network.ts';
 
 void t.test('an address of IPv4 is a client, and so is each /64 of IPv6', (t) => {
   const rows: readonly (readonly [address: string | undefined, network: string])[] = [

@@ -11,6 +11,7 @@ import type { Policy } from '../authz/policy/policy.ts';
 import type { Log } from '../observability/log.ts';
 import type { Certificates } from '../server/certificates.ts';
 import { makeRoutes } from '../server/routes.ts';
+import { makeRequestLog } from '../server/request-log.ts';
 import { drainAndClose, startServer } from '../server/server.ts';
 import type { RunningServer as HttpServer } from '../server/server.ts';
 import type { Cluster } from '../sources/cluster.ts';
@@ -106,9 +107,11 @@ export async function startWebhook(
   state.readPolicyAge = () => sources.readAge(POLICY);
   const cluster = shareCluster(settings, clock);
   const httpClients: HttpClient[] = [];
+  const requestLog = makeRequestLog(log, clock);
   const closeAll = (): void => {
     sources.close();
     for (const client of httpClients) client.close();
+    requestLog.close();
   };
   try {
     let replaceCertificates: HttpServer['replaceCertificates'] = () => undefined;
@@ -144,6 +147,7 @@ export async function startWebhook(
       policy: () => state.policy,
       metrics,
       log,
+      requestLog,
       getUnreadyReason,
     });
     const server = await startServer(

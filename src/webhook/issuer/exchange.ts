@@ -38,6 +38,8 @@ export interface IssuedToken {
   readonly kid: string;
   readonly username: string;
   readonly projectId: string;
+  /** Whether it was issued moments ago, for the same Keystone token. */
+  readonly isRepeated: boolean;
 }
 
 /** What was found out before an exchange was refused, for the audit log. */
@@ -73,15 +75,35 @@ const describeShortage = ({ source }: CheckedToken): OAuthError =>
         retryAfterSeconds: RETRY_SECONDS,
       });
 
+/**
+ * The tokens that were issued for what Keystone said about a token, and by which rules. That is remembered for some seconds
+ * only, so a token is repeated for as long.
+ */
+class IssuedTokens {
+  readonly #tokens = new WeakMap<ValidToken, Map<Audience, IssuedToken>>();
+
+  /** Finds a token that this key has signed and that has not expired. */
+  find(valid: ValidToken, audience: Audience, { kid }: SigningKey, now: number): IssuedToken | undefined {
+    const issued = this.#tokens.get(valid)?.get(audience);
+    return issued?.kid === kid && issued.claims.exp * 1_000 > now ? { ...issued, isRepeated: true } : undefined;
+  }
+
+  store(valid: ValidToken, audience: Audience, issued: IssuedToken): void {
+    const known = this.#tokens.get(valid) ?? new Map<Audience, IssuedToken>();
+    this.#tokens.set(valid, known.set(audience, issued));
+  }
+}
+
 /** Makes the function that exchanges tokens. It throws OAuthError. */
 export function makeExchange(settings: ExchangeSettings): Exchange {
   const { issuer, audiences, check, namingRules, allowsAnyTokenShape, currentKey, now, onNamesDropped } = settings;
 
-  function findAudience(name: string, trace: ExchangeTrace): Audience {
+  const issuedTokens = new IssuedTokens();
+
+  /** Finds an audience, and notes its name: the log contains no text that a client makes up. */
+  function findAudience(name: string, trace: ExchangeTrace): Audience | undefined {
     const audience = audiences().get(name);
-    if (audience === undefined) throw new OAuthError('invalid_target', 'the audience is unknown');
-    // Only now: the log contains no text that a client makes up.
-    trace.audience = audience.name;
+    if (audience !== undefined) trace.audience = audience.name;
     return audience;
   }
 
@@ -111,13 +133,17 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
   return async ({ subjectToken, audience: audienceName }, client, trace) => {
     findAudience(audienceName, trace);
     const valid = await validate(subjectToken, client);
-    // The rules may have changed while Keystone was asked.
-    const audience = findAudience(audienceName, trace);
     const { owner } = valid;
     trace.uid = owner.user.id;
     trace.projectId = owner.project.id;
+    // The rules may have changed while Keystone was asked. Who has no valid token does not learn which audiences there are.
+    const audience = findAudience(audienceName, trace);
+    if (audience === undefined) throw new OAuthError('invalid_target', 'the audience is unknown');
     if (!isAllowed(owner, audience))
       throw new OAuthError('access_denied', 'the audience is not for this user and project');
+    const key = currentKey();
+    const known = issuedTokens.find(valid, audience, key, now());
+    if (known !== undefined) return known;
     const userInfo = mapUser(valid);
     const claims = makeClaims(
       issuer,
@@ -126,13 +152,15 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
       { now: now(), keystoneExpiresAt: valid.expiresAt },
     );
     if (claims.exp <= claims.iat) throw makeRefusal('expired', 'the subject token has expired');
-    const key = currentKey();
     const token = await signJwt(claims, key);
     if (token.length > MAX_TOKEN_LENGTH) {
       throw new OAuthError('access_denied', `a token with ${userInfo.groups.length} groups is too large`, {
         cause: 'too-large',
       });
     }
-    return { token, claims, kid: key.kid, username: userInfo.username, projectId: owner.project.id };
+    const { username } = userInfo;
+    const issued = { token, claims, kid: key.kid, username, projectId: owner.project.id, isRepeated: false };
+    issuedTokens.store(valid, audience, issued);
+    return issued;
   };
 }

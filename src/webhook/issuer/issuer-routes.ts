@@ -5,12 +5,13 @@ import { EXCHANGE_GRANT, ID_TOKEN_TYPE } from '../../shared/oidc/exchange-parame
 import type { Log } from '../observability/log.ts';
 import { answerJson, answerStatus, RequestProblem } from '../server/answer.ts';
 import type { Answer } from '../server/answer.ts';
+import { findNetwork } from '../server/client-network.ts';
 import { INTERNAL_ERROR, logInternalError } from '../server/internal-error.ts';
 import { makeMonitoring } from '../server/monitoring.ts';
 import type { MonitoringSettings } from '../server/monitoring.ts';
 import { checkContentLength, makeAnswerRequest, readPath } from '../server/request.ts';
 import type { AnswerRequest, RequestHead } from '../server/request.ts';
-import { findNetwork } from './client-network.ts';
+import type { RequestLog } from '../server/request-log.ts';
 import type { Exchange, ExchangeTrace, IssuedToken } from './exchange.ts';
 import { checkFormType, MAX_FORM_BYTES, readExchangeRequest } from './exchange-request.ts';
 import type { IssuerMetrics } from './issuer-metrics.ts';
@@ -24,7 +25,11 @@ export interface IssuerRouteSettings extends MonitoringSettings {
   /** How long others may cache the public keys, in ms. */
   readonly maxAgeMs: number;
   readonly metrics: IssuerMetrics;
+  /** ms since 1970, UTC. */
+  readonly now: () => number;
   readonly log: Log;
+  /** For lines that every client can cause. */
+  readonly requestLog: RequestLog;
 }
 
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' };
@@ -56,7 +61,7 @@ function translateProblem({ status }: RequestProblem): OAuthError {
 
 /** Makes the function that answers the requests of all connections. */
 export function makeIssuerRoutes(settings: IssuerRouteSettings): AnswerRequest {
-  const { issuer, exchange, listPublicKeys, maxAgeMs, metrics, log } = settings;
+  const { issuer, exchange, listPublicKeys, maxAgeMs, metrics, now, log, requestLog } = settings;
   const prefix = new URL(issuer).pathname.replace(/\/$/, '');
   const cacheable = { 'cache-control': `public, max-age=${Math.floor(maxAgeMs / 1_000)}` };
   const answerMonitoring = makeMonitoring(settings);
@@ -71,10 +76,9 @@ export function makeIssuerRoutes(settings: IssuerRouteSettings): AnswerRequest {
     const requestId = randomUUID();
     metrics.recordExchange(trace.audience ?? '', code, (performance.now() - startedAt) / 1_000);
     metrics.recordRefusal(cause);
-    log.info(
-      { requestId, client: head.socket.remoteAddress, ...trace, error: code, cause, reason: message },
-      'exchange refused',
-    );
+    const client = head.socket.remoteAddress;
+    const fields = { requestId, client, ...trace, error: code, cause, reason: message };
+    requestLog.write({ level: 'info', client, fields, message: 'exchange refused' });
     const headers = {
       ...NO_STORE,
       'x-request-id': requestId,
@@ -84,17 +88,21 @@ export function makeIssuerRoutes(settings: IssuerRouteSettings): AnswerRequest {
     return { ...answerJson(status, renderOAuthError(error)), headers };
   }
 
-  function answerToken({ token, claims, kid, username, projectId }: IssuedToken, head: RequestHead): Answer {
+  function answerToken(issued: IssuedToken, head: RequestHead): Answer {
+    const { token, claims, kid, username, projectId, isRepeated } = issued;
     const requestId = randomUUID();
-    const { sub: uid, aud: audience, jti, exp, iat } = claims;
+    const { sub: uid, aud: audience, jti, exp } = claims;
     const expiresAt = new Date(exp * 1_000).toISOString();
     const client = head.socket.remoteAddress;
-    log.info({ requestId, client, audience, uid, username, projectId, jti, kid, expiresAt }, 'token issued');
+    const fields = { requestId, client, audience, uid, username, projectId, jti, kid, expiresAt };
+    // The audit log is complete: it has each token once.
+    if (isRepeated) requestLog.write({ level: 'info', client, fields, message: 'token issued again' });
+    else log.info(fields, 'token issued');
     const body = JSON.stringify({
       access_token: token,
       issued_token_type: ID_TOKEN_TYPE,
       token_type: 'N_A',
-      expires_in: exp - iat,
+      expires_in: exp - Math.floor(now() / 1_000),
     });
     return { ...answerJson(200, body), headers: { ...NO_STORE, 'x-request-id': requestId } };
   }

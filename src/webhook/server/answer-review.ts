@@ -9,6 +9,8 @@ import type { RememberedAnswer } from '../review/remembered-answers.ts';
 import { parseReview } from '../review/review.ts';
 import type { AccessReview, TokenReview } from '../review/review.ts';
 import { writeAccessAnswer, writeTokenAnswer } from '../review/write-answer.ts';
+import type { RequestHead } from './request.ts';
+import type { RequestLine, RequestLog } from './request-log.ts';
 
 export interface ReviewSettings {
   readonly authenticate: AuthenticateFunction;
@@ -17,6 +19,8 @@ export interface ReviewSettings {
   readonly policy: () => object;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** For lines that every client can cause. */
+  readonly requestLog: RequestLog;
 }
 
 /**
@@ -24,19 +28,26 @@ export interface ReviewSettings {
  *
  * @throws InvalidReviewError
  */
-export type AnswerReview = (text: string) => string | Promise<string>;
+export type AnswerReview = (text: string, head: Pick<RequestHead, 'socket'>) => string | Promise<string>;
 
 const secondsSince = (startedAt: number): number => (performance.now() - startedAt) / 1000;
 
-async function answerToken(review: TokenReview, settings: ReviewSettings, startedAt: number): Promise<string> {
-  const { authenticate, metrics, log } = settings;
+async function answerToken(
+  review: TokenReview,
+  { socket }: Pick<RequestHead, 'socket'>,
+  { authenticate, metrics, log, requestLog }: ReviewSettings,
+  startedAt: number,
+): Promise<string> {
+  const write = (level: RequestLine['level'], fields: object, message: string): void => {
+    requestLog.write({ level, client: socket.remoteAddress, fields, message });
+  };
   const { verdict, source } = await authenticate(review.token);
   metrics.recordTokenReview(verdict.kind, source, secondsSince(startedAt));
   if (verdict.kind === 'accepted') log.debug({ uid: verdict.userInfo.uid, source }, 'token accepted');
   else if (verdict.kind === 'refused') {
     metrics.recordRefusal(verdict.cause);
-    log.info({ reason: verdict.reason, source }, 'token refused');
-  } else log.warn({ reason: verdict.reason, source }, 'token not validated');
+    write('info', { reason: verdict.reason, source }, 'token refused');
+  } else write('warn', { reason: verdict.reason, source }, 'token not validated');
   return writeTokenAnswer(review, verdict);
 }
 
@@ -54,12 +65,12 @@ export function makeReviewAnswerer(settings: ReviewSettings): AnswerReview {
   const { policy, metrics, log } = settings;
   // The log of the level debug has a line for each review, with its parts.
   const remembered = log.isLevelEnabled('debug') ? undefined : new RememberedAnswers(policy);
-  return (text) => {
+  return (text, head) => {
     const startedAt = performance.now();
     let access = remembered?.find(text);
     if (access === undefined) {
       const review = parseReview(text);
-      if (review.kind === 'TokenReview') return answerToken(review, settings, startedAt);
+      if (review.kind === 'TokenReview') return answerToken(review, head, settings, startedAt);
       access = decideAccess(review, settings);
       remembered?.store(text, access);
     }

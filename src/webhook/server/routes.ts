@@ -61,8 +61,8 @@ export function makeRoutes(settings: RouteSettings): AnswerRequest {
     return undefined;
   }
 
-  function answerBody(text: string): Answer | Promise<Answer> {
-    const body = answerReview(text);
+  function answerBody(text: string, head: RequestHead): Answer | Promise<Answer> {
+    const body = answerReview(text, head);
     return typeof body === 'string' ? answerJson(200, body) : body.then((json) => answerJson(200, json));
   }
 

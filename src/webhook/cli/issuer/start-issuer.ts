@@ -15,6 +15,7 @@ import { openSigningKeys } from '../../issuer/signing-keys.ts';
 import type { SigningKeys } from '../../issuer/signing-keys.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Certificates } from '../../server/certificates.ts';
+import { makeRequestLog } from '../../server/request-log.ts';
 import { drainAndClose, startServer } from '../../server/server.ts';
 import type { RunningServer as HttpServer } from '../../server/server.ts';
 import { SourceWatcher } from '../../sources/source-watcher.ts';
@@ -96,10 +97,12 @@ export async function startIssuer(
   const metrics = makeMetrics(state, host.now);
   const sources = new SourceWatcher(log, metrics, clock);
   const httpClients: HttpClient[] = [];
+  const requestLog = makeRequestLog(log, clock);
   const closeAll = (): void => {
     state.keys?.close();
     sources.close();
     for (const client of httpClients) client.close();
+    requestLog.close();
   };
   try {
     let replaceCertificates: HttpServer['replaceCertificates'] = () => undefined;
@@ -154,7 +157,9 @@ export async function startIssuer(
       exchange,
       listPublicKeys: keys.listPublic,
       maxAgeMs: rotation.maxAgeMs,
+      now: host.now,
       log,
+      requestLog,
     });
     const server = await startServer(
       { certificates, answerRequest, answerTimeoutMs: settings.keystoneTimeoutMs, log, clock },
