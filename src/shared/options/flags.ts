@@ -20,15 +20,32 @@ export function listOpenStackNames({ name, env = [], legacyEnv = [] }: Option): 
   return names.length === 0 ? [] : [...new Set([...names, `--os-${name}`])];
 }
 
-/** Maps every name of a flag to its option. The names that are shown come first, because some are the same. */
-export function mapFlagNames<Name extends string>(options: readonly Option<Name>[]): ReadonlyMap<string, Option<Name>> {
+/** Finds an option by a name of its flag, with the dashes. */
+export type FindFlag<Name extends string = string> = (flag: string) => Option<Name> | undefined;
+
+function mapNames<Name extends string>(
+  options: readonly Option<Name>[],
+  listNames: (option: Option) => readonly string[],
+): ReadonlyMap<string, Option<Name>> {
   const optionOf = new Map<string, Option<Name>>();
-  for (const listNames of [listFlagNames, listOpenStackNames]) {
-    for (const option of options) {
-      for (const name of listNames(option)) if (!optionOf.has(name)) optionOf.set(name, option);
-    }
+  for (const option of options) {
+    for (const name of listNames(option)) if (!optionOf.has(name)) optionOf.set(name, option);
   }
   return optionOf;
+}
+
+/**
+ * Makes a function that finds options by the names of their flags. The names that are shown come first, because some are
+ * the same. A list of names is made when the first flag needs it: most runs have few flags or none.
+ */
+export function makeFlagFinder<Name extends string>(options: readonly Option<Name>[]): FindFlag<Name> {
+  let shown: ReadonlyMap<string, Option<Name>> | undefined;
+  let others: ReadonlyMap<string, Option<Name>> | undefined;
+  return (flag) => {
+    if (!flag.startsWith('-')) return undefined;
+    const option = (shown ??= mapNames(options, listFlagNames)).get(flag);
+    return option ?? (others ??= mapNames(options, listOpenStackNames)).get(flag);
+  };
 }
 
 /** Whether the argument after the flag is its value. */
@@ -41,9 +58,9 @@ export interface ExtractedValues {
 }
 
 /** Writes short flags as pflag reads them: `-vvv` is three times `-v`, and `-ojson` is `-o=json`. */
-function expandShortFlag(argument: string, optionOf: ReadonlyMap<string, Option>): string[] {
+function expandShortFlag(argument: string, findFlag: FindFlag): string[] {
   const [, name = '', rest = ''] = /^(-[^-=])([^=].*)$/s.exec(argument) ?? [];
-  const option = optionOf.get(name);
+  const option = findFlag(name);
   if (option === undefined) return [argument];
   if (takesValue(option)) return [`${name}=${rest}`];
   const isRepeated = option.kind === 'level' && /^-(.)\1+$/.test(argument);
@@ -58,7 +75,7 @@ function expandShortFlag(argument: string, optionOf: ReadonlyMap<string, Option>
  * @throws UsageError if the last flag lacks its value
  */
 export function extractFlagValues(argv: readonly string[], options: readonly Option[]): ExtractedValues {
-  const optionOf = mapFlagNames(options);
+  const findFlag = makeFlagFinder(options);
   const names: string[] = [];
   const values: string[] = [];
   let flagWithoutValue: string | undefined;
@@ -83,9 +100,9 @@ export function extractFlagValues(argv: readonly string[], options: readonly Opt
       continue;
     }
     isAfterFlags ||= argument === '--';
-    for (const flag of isAfterFlags ? [argument] : expandShortFlag(argument, optionOf)) {
+    for (const flag of isAfterFlags ? [argument] : expandShortFlag(argument, findFlag)) {
       const [name = ''] = flag.split('=', 1);
-      const option = isAfterFlags ? undefined : optionOf.get(name);
+      const option = isAfterFlags ? undefined : findFlag(name);
       if (option === undefined) names.push(flag);
       else if (name !== flag) put(name, flag.slice(name.length + 1));
       else if (takesValue(option)) flagWithoutValue = name;
@@ -112,8 +129,9 @@ export function readFlags<Name extends string>(
   for (const option of options) {
     const index = parsed[option.name];
     const text = typeof index === 'string' ? values[Number(index)] : undefined;
+    if (text === undefined) continue;
     const origin = listFlagNames(option)[0] ?? listOpenStackNames(option)[0] ?? option.name;
-    const setting = text === undefined ? undefined : parseSetting(option, text, origin);
+    const setting = parseSetting(option, text, origin);
     if (setting !== undefined) layer.set(option.name, setting);
   }
   return layer;

@@ -8,7 +8,7 @@
 import parseArguments from 'yargs-parser';
 import { UsageError } from '../base/errors.ts';
 import { findSimilarName } from '../base/similar-name.ts';
-import { extractFlagValues, listFlagNames, mapFlagNames, readFlags } from './flags.ts';
+import { extractFlagValues, listFlagNames, makeFlagFinder, readFlags } from './flags.ts';
 import type { ExtractedValues } from './flags.ts';
 import type { Layer } from './layer.ts';
 import type { Option } from './option.ts';
@@ -36,11 +36,32 @@ const PARSER_CONFIGURATION = {
 
 const withoutDashes = (name: string): string => name.replace(/^--?/, '');
 
+/**
+ * Finds the options whose flags occur, by the name of the flag without dashes. Letters after one dash are flags as well,
+ * which the parser takes apart.
+ */
+function mapOccurringFlags<Name extends string>(
+  argv: readonly string[],
+  options: readonly Option<Name>[],
+): ReadonlyMap<string, Option<Name>> {
+  const findFlag = makeFlagFinder(options);
+  const optionOf = new Map<string, Option<Name>>();
+  for (const argument of argv) {
+    if (!argument.startsWith('-')) continue;
+    const [name = ''] = argument.split('=', 1);
+    const letters = argument.startsWith('--') ? [] : Array.from(argument.slice(1), (letter) => `-${letter}`);
+    for (const flag of [name, ...letters]) {
+      const option = findFlag(flag);
+      if (option !== undefined) optionOf.set(withoutDashes(flag), option);
+    }
+  }
+  return optionOf;
+}
+
 /** Lists for each option the names that are not its own. */
-function listAliases(options: readonly Option[]): Record<string, string[]> {
+function listAliases(optionOf: ReadonlyMap<string, Option>): Record<string, string[]> {
   const aliases: Record<string, string[]> = { help: ['h'] };
-  for (const [flag, { name }] of mapFlagNames(options)) {
-    const alias = withoutDashes(flag);
+  for (const [alias, { name }] of optionOf) {
     if (alias !== name) (aliases[name] ??= []).push(alias);
   }
   return aliases;
@@ -70,19 +91,23 @@ export function parseExtracted<Name extends string>(
   { argv, values }: ExtractedValues,
   options: readonly Option<Name>[],
 ): CommandLine<Name> {
-  const flagNames = [...mapFlagNames(options).keys()].map(withoutDashes);
+  // The parser takes time for each name that it knows, so it learns only those that occur.
+  const optionOf = mapOccurringFlags(argv, options);
+  const flagNames = [...optionOf].flatMap(([flag, { name }]) => [flag, name]);
   const parsed: Record<string, unknown> = parseArguments([...argv], {
-    alias: listAliases(options),
+    alias: listAliases(optionOf),
     boolean: ['help', 'version'],
     string: flagNames,
     configuration: PARSER_CONFIGURATION,
   });
   const wantsHelp = parsed['help'] === true;
   const wantsVersion = parsed['version'] === true;
-  const knownNames = new Set([...flagNames, 'help', 'h', 'version', '_', ...options.map(({ name }) => name)]);
+  const knownNames = new Set([...flagNames, 'help', 'h', 'version', '_']);
   const unknownName = Object.keys(parsed).find((name) => !knownNames.has(name));
   if (unknownName !== undefined && !wantsHelp && !wantsVersion) {
-    throw makeUnknownFlagError(`${unknownName.length === 1 ? '-' : '--'}${unknownName}`, options);
+    const long = `--${unknownName}`;
+    const isLetter = unknownName.length === 1 && !argv.some((argument) => argument.split('=', 1)[0] === long);
+    throw makeUnknownFlagError(isLetter ? `-${unknownName}` : long, options);
   }
   const words: unknown[] = Array.isArray(parsed['_']) ? parsed['_'] : [];
   return { words: words.map(String), flags: readFlags(parsed, values, options), wantsHelp, wantsVersion };

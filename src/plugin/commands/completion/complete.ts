@@ -9,7 +9,7 @@ import { listMethodNames, METHODS, OPTIONS } from '../../auth-methods/registry.t
 import { openKubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import { isPrintable } from '../../../shared/base/terminal-text.ts';
-import { extractFlagValues, listFlagNames, mapFlagNames, takesValue } from '../../../shared/options/flags.ts';
+import { extractFlagValues, listFlagNames, makeFlagFinder, takesValue } from '../../../shared/options/flags.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
 import type { Option } from '../../../shared/options/option.ts';
 import { BUILT_IN_FLAGS, parseCommandLine } from '../../../shared/options/parse-command-line.ts';
@@ -92,7 +92,7 @@ function readLine(typed: readonly string[], options: readonly Option[]): TypedLi
     }
   } catch (error) {
     // Nothing else is an error before the flags are parsed.
-    const waiting = mapFlagNames(options).get(typed.at(-1) ?? '');
+    const waiting = makeFlagFinder(options)(typed.at(-1) ?? '');
     if (!(error instanceof PluginError) || waiting === undefined) throw error;
     return { ...readLine(typed.slice(0, -1), options), waiting };
   }
@@ -182,7 +182,7 @@ async function listCandidates(
 ): Promise<readonly Candidate[] | 'files'> {
   if (line.waiting !== undefined) return listValues(line.waiting, line, run);
   const [, flag = ''] = /^(--?[^=]+)=/.exec(word) ?? [];
-  const option = mapFlagNames(options).get(flag);
+  const option = makeFlagFinder(options)(flag);
   if (option !== undefined && takesValue(option)) {
     const values = await listValues(option, line, run);
     return values === 'files' ? values : values.map(({ value, help }) => ({ value: `${flag}=${value}`, help }));
