@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
 import type { AuthMethod } from '../src/plugin/auth-methods/auth-method.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../src/plugin/auth-methods/registry.ts';
-import { EXIT_STATUSES } from '../src/plugin/cli/exit-status.ts';
+import { listExitStatuses } from '../src/plugin/cli/exit-status.ts';
 import { SELECTION_OPTIONS } from '../src/plugin/cli/selection-options.ts';
 import { ALL_COMMANDS } from '../src/plugin/commands/registry.ts';
 import { describeSynopsis } from '../src/shared/yargs/command-description.ts';
@@ -86,7 +86,7 @@ function makeCommandTable(): string {
 }
 
 function makeExitStatusTable(): string {
-  const rows = EXIT_STATUSES.map(({ status, meaning, codes }) => [String(status), meaning, code(codes)]);
+  const rows = listExitStatuses().map(({ status, meaning, codes }) => [String(status), meaning, code(codes)]);
   return renderTable(['Status', 'Meaning', 'Codes'], rows);
 }
 

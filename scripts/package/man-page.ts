@@ -4,7 +4,7 @@ import { PLUGIN_OPTION_GROUPS } from '../../src/plugin/config/option.ts';
 import type { Option } from '../../src/shared/options/option.ts';
 import type { CommandDescription } from '../../src/plugin/commands/command.ts';
 import { METHOD_USES } from '../../src/plugin/auth-methods/auth-method.ts';
-import { EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
+import { listExitStatuses } from '../../src/plugin/cli/exit-status.ts';
 import { describeSynopsis } from '../../src/shared/yargs/command-description.ts';
 import { COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listMethodNames, METHODS, OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
@@ -107,7 +107,7 @@ export function renderManPage(version: string): string {
     'Variables without a flag. The variables of flags are described with the flags above.',
     ...listVariables(),
     '.SH EXIT STATUS',
-    ...EXIT_STATUSES.map(({ status, meaning }) => item(bold(String(status)), sentence(meaning))),
+    ...listExitStatuses().map(({ status, meaning }) => item(bold(String(status)), sentence(meaning))),
     '.PP',
     'If the status is not 0, stdout is empty, and the last line of stderr says what happened and what to do.',
     '.SH REPORTING BUGS',

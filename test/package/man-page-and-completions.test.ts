@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import t from 'tap';
 import { renderManPage } from '../../scripts/package/man-page.ts';
 import { renderCompletions } from '../../scripts/package/system-files.ts';
-import { EXIT, EXIT_STATUSES } from '../../src/plugin/cli/exit-status.ts';
+import { EXIT, listExitStatuses } from '../../src/plugin/cli/exit-status.ts';
 import { ALL_COMMANDS } from '../../src/plugin/commands/registry.ts';
 import { listFlagNames } from '../../src/shared/options/flags.ts';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
@@ -27,11 +27,11 @@ await t.test('the manual page names each command, option and variable', async (t
   for (const variable of OPTIONS.flatMap(({ env = [], legacyEnv = [] }) => [...env, ...legacyEnv]))
     t.ok(page.includes(variable), variable);
   t.strictSame(
-    EXIT_STATUSES.map(({ status }) => status),
+    listExitStatuses().map(({ status }) => status),
     Object.values(EXIT),
     'every exit status has a meaning',
   );
-  for (const { status, meaning } of EXIT_STATUSES) {
+  for (const { status, meaning } of listExitStatuses()) {
     t.match(page, `.TP\n\\fB${status}\\fR\n${meaning.charAt(0).toUpperCase()}${meaning.slice(1)}.\n`);
   }
 });

@@ -71,12 +71,14 @@ export interface ExitStatus {
   readonly codes: readonly string[];
 }
 
-/** All exit statuses, in ascending order. */
-export const EXIT_STATUSES: readonly ExitStatus[] = (Object.keys(MEANINGS) as ExitName[]).map((name) => ({
-  status: EXIT[name],
-  meaning: MEANINGS[name],
-  codes: [
-    ...(name === 'internal' ? ['internal'] : []),
-    ...Object.entries(EXIT_NAMES).flatMap(([code, target]) => (target === name ? [code] : [])),
-  ],
-}));
+/** Lists all exit statuses, in ascending order. */
+export function listExitStatuses(): readonly ExitStatus[] {
+  return (Object.keys(MEANINGS) as ExitName[]).map((name) => ({
+    status: EXIT[name],
+    meaning: MEANINGS[name],
+    codes: [
+      ...(name === 'internal' ? ['internal'] : []),
+      ...Object.entries(EXIT_NAMES).flatMap(([code, target]) => (target === name ? [code] : [])),
+    ],
+  }));
+}
