@@ -155,6 +155,12 @@ function silenceNode(): void {
   }
 }
 
+// Not `process.stdout.isTTY`, which makes a stream first.
+const isTerminal = (fd: number): boolean => process.getBuiltinModule('node:tty').isatty(fd);
+
+/** Whether the TLS library is BoringSSL, as in Bun, and not OpenSSL. */
+export const usesBoringSsl = (): boolean => process.versions['boringssl'] !== undefined;
+
 /** Whether stdout is a device, but not the one that discards everything. */
 function isReadableDevice(): boolean {
   const stdout = fstatSync(1);
@@ -225,7 +231,7 @@ export function makeProcessHost(): Host {
     home: readHome,
     accountHome: readAccountHome,
     now: Date.now,
-    columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+    columns: () => (isTerminal(1) ? process.stdout.columns : undefined),
     stdoutIsDevice: isReadableDevice,
     writeOut: (text) => writeAll(1, text),
     writeErr: (text) => {
@@ -243,7 +249,7 @@ export function makeProcessHost(): Host {
     unsetVariables: (names) => {
       for (const name of names) Reflect.deleteProperty(process.env, name);
     },
-    stderrIsTerminal: () => process.stderr.isTTY,
+    stderrIsTerminal: () => isTerminal(2),
     silenceNode,
     loadAddon,
     setExitStatus: (status) => {

@@ -4,9 +4,11 @@
  * certificates are checked here in addition, and the signatures of the handshake are listed.
  */
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
+import { DEFAULT_CIPHERS } from 'node:tls';
 import type { DetailedPeerCertificate, PeerCertificate, SecureContextOptions } from 'node:tls';
+import { usesBoringSsl } from '../base/host.ts';
 
+// BoringSSL refuses this, so a wrong answer of usesBoringSsl leads to no connection without levels.
 const WITH_LEVEL = `${DEFAULT_CIPHERS}:@SECLEVEL=2`;
 
 const MIN_RSA_BITS = 2048;
@@ -16,22 +18,6 @@ const MIN_CURVE_BITS = 224;
 const STRONG_SIGNATURE = /sha-?(?:224|256|384|512)|^rsassaPss$|^ed(?:25519|448)$/i;
 
 const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
-let levels: boolean | undefined;
-
-/** Whether the TLS library checks the strength by itself. */
-function hasSecurityLevels(): boolean {
-  if (levels === undefined) {
-    try {
-      // No authorities, because reading them takes time.
-      createSecureContext({ ca: [], ciphers: WITH_LEVEL });
-      levels = true;
-    } catch {
-      levels = false;
-    }
-  }
-  return levels;
-}
 
 /** Best first. BoringSSL's own list ends with SHA-1. */
 const HANDSHAKE_SIGNATURES = [
@@ -49,7 +35,7 @@ const HANDSHAKE_SIGNATURES = [
 
 /** Returns the options of a checked connection that decide how strong certificates and signatures must be. */
 export const getStrength = (): Pick<SecureContextOptions, 'ciphers' | 'sigalgs'> =>
-  hasSecurityLevels() ? { ciphers: WITH_LEVEL } : { ciphers: DEFAULT_CIPHERS, sigalgs: HANDSHAKE_SIGNATURES };
+  usesBoringSsl() ? { ciphers: DEFAULT_CIPHERS, sigalgs: HANDSHAKE_SIGNATURES } : { ciphers: WITH_LEVEL };
 
 /** Why a certificate is too weak, by the code that an error about it has. */
 export type Weakness = 'CERT_CHAIN_WEAK_KEY' | 'CERT_CHAIN_WEAK_DIGEST';
@@ -89,10 +75,10 @@ function listChain(certificate: Partial<DetailedPeerCertificate>): Buffer[] {
 
 /** Returns why a certificate or one of its issuers is too weak, if the TLS library does not find that itself. */
 export function findChainWeakness(certificate: PeerCertificate): Weakness | undefined {
-  return hasSecurityLevels() ? undefined : findFirstWeakness(listChain(certificate));
+  return usesBoringSsl() ? findFirstWeakness(listChain(certificate)) : undefined;
 }
 
 /** Returns why a client certificate or one of its issuers is too weak, if the TLS library does not find that itself. */
 export function findOwnWeakness(pem: string): Weakness | undefined {
-  return hasSecurityLevels() ? undefined : findFirstWeakness(pem.match(CERTIFICATES) ?? []);
+  return usesBoringSsl() ? findFirstWeakness(pem.match(CERTIFICATES) ?? []) : undefined;
 }
