@@ -68,20 +68,70 @@ const moduleUrl = {
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
 };
 
-/** Leaves out Node's HTTP/2, which takes 9 ms to load and is never used. */
-const withoutHttp2: Plugin = {
-  name: 'without HTTP/2',
+/**
+ * Parts of got that no request of ours uses, by how got imports them, and what takes their place: HTTP/2 (got's own and
+ * Node's, which takes 9 ms to load), the cache, the decompression, the cache of names, and the channels for observers.
+ * Together, they are half of got.
+ */
+const UNUSED_IN_GOT: readonly (readonly [name: RegExp, replacement: string])[] = [
+  [/^node:http2$/, 'exports.constants = {}; exports.Http2ServerResponse = class {};'],
+  [/^\.\/utils\/http2-client\.js$/, 'export default { globalAgent: undefined };'],
+  [/^cacheable-request$/, 'export default undefined; export class CacheError extends Error {}'],
+  [/^\.\/utils\/decompress-response\.js$/, 'export default undefined;'],
+  [/^\.\/utils\/dns-cache\.js$/, 'export default undefined;'],
+  [
+    /\/diagnostics-channel\.js$/,
+    `const ignore = () => undefined;
+    export {
+      ignore as generateRequestId, ignore as publishRequestCreate, ignore as publishRequestStart,
+      ignore as publishResponseStart, ignore as publishResponseEnd, ignore as publishRetry, ignore as publishError,
+      ignore as publishRedirect,
+    };`,
+  ],
+];
+
+/** Leaves out what {@link UNUSED_IN_GOT} lists. A request that used it would fail with a TypeError. */
+const withoutUnusedParts: Plugin = {
+  name: 'without unused parts of got',
   setup(build) {
-    build.onResolve({ filter: /^node:http2$/ }, ({ path }) => ({ path, namespace: 'without' }));
-    build.onLoad({ filter: /^/, namespace: 'without' }, () => ({
-      contents: 'exports.constants = {}; exports.Http2ServerResponse = class {};',
+    for (const [index, [name, contents]] of UNUSED_IN_GOT.entries()) {
+      const namespace = `without ${index}`;
+      build.onResolve({ filter: name }, ({ path }) => ({ path, namespace }));
+      build.onLoad({ filter: /^/, namespace }, () => ({ contents }));
+    }
+  },
+};
+
+/** The built-ins that got imports as a whole, and what it imports of them by name. */
+const WHOLE_IN_GOT: Readonly<Record<string, readonly string[]>> = {
+  'node:http': ['ServerResponse'],
+  'node:https': [],
+  'node:net': [],
+  'node:process': [],
+};
+
+/**
+ * Imports whole built-ins as they are. esbuild would copy each of their properties, and so create everything that Bun
+ * creates on first use: for `node:process`, a twentieth of a login.
+ */
+const withoutCopies: Plugin = {
+  name: 'without copies of built-ins',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' && path in WHOLE_IN_GOT ? { path, namespace: 'whole' } : { path, external: true },
+    );
+    build.onLoad({ filter: /^/, namespace: 'whole' }, ({ path }) => ({
+      contents: `const whole = require('${path}');
+        export default whole;
+        export const { ${WHOLE_IN_GOT[path]?.join(', ') ?? ''} } = whole;`,
     }));
   },
 };
 
-/** How got is bundled without unused parts of Node (see scripts/lib/got-shims.ts). */
+/** How got is bundled without unused parts (see also scripts/lib/got-shims.ts). */
 const gotReplacements = {
-  plugins: [withoutHttp2],
+  // The first one that resolves a name decides.
+  plugins: [withoutUnusedParts, withoutCopies],
   define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },
   inject: ['scripts/lib/got-shims.ts'],
 };
