@@ -85,6 +85,22 @@ void t.test('add creates the file in the home folder', async (t) => {
   t.match(await run({ home }, ...add), { status: 0, stdout: /Nothing had to be changed/ });
 });
 
+void t.test('a link to a file that does not exist stays a link, as with kubectl', async (t) => {
+  const home = t.testdir({ dotfiles: {}, '.kube': {} });
+  const [first, second, target] = ['.kube/config', 'dotfiles/link', 'dotfiles/real'].map((name) => join(home, name));
+  symlinkSync('../dotfiles/link', first ?? '');
+  symlinkSync('real', second ?? '');
+  const add = ['add', '--server', 'https://c.test', '--kubeconfig', first ?? ''];
+  t.match(await run({ home }, ...add), { status: 0 });
+  t.strictSame([readlinkSync(first ?? ''), readlinkSync(second ?? '')], ['../dotfiles/link', 'real']);
+  t.match(readFileSync(target ?? '', 'utf8'), /server: https:\/\/c\.test/);
+  t.equal(statSync(target ?? '').mode & 0o777, 0o600);
+
+  rmSync(join(home, 'dotfiles'), { recursive: true });
+  t.match(await run({ home }, ...add), { status: 3, stdout: '', stderr: /config cannot be written \(ENOENT\)/ });
+  t.strictSame(readdirSync(join(home, '.kube')), ['config'], 'nothing is left over');
+});
+
 void t.test('a changed file keeps its permissions and its link, and a copy is written', async (t) => {
   const home = setUpHome(t);
   const [real, link] = [join(home, 'real'), join(home, 'link')];

@@ -1,6 +1,6 @@
 /** Reads kubeconfig files, and writes them with the lock of kubectl and with a backup copy. */
-import { mkdirSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, mkdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { getErrorCode, ConfigError, PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -57,13 +57,14 @@ function decode(bytes: Buffer): string {
   }
 }
 
-/** Returns the target of a symbolic link, and any other path as it is. */
+/** Returns the target of a symbolic link, which need not exist, and any other path as it is. */
 function resolveLinks(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (getErrorCode(error) === 'ENOENT') return path;
-    throw error;
+    if (getErrorCode(error) !== 'ENOENT') throw error;
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return isLink ? resolveLinks(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
   }
 }
 
