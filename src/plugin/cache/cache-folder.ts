@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CacheError, getErrorCode } from '../../shared/base/errors.ts';
-import { findFlagValue } from '../../shared/base/host.ts';
+import { findFlagValue, requireCurrentFolder } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { isOpenToOthers } from './private-file.ts';
 
@@ -55,11 +55,16 @@ function readFolderSetting(host: Host): string | undefined {
 
 /**
  * Finds the path of the cache folder, which need not exist; undefined if the user has no home folder.
+ *
+ * @throws ConfigError if it is in the current folder, which has been deleted
  */
 export function resolveCacheFolder(host: Host): CacheFolder | undefined {
   const { uid } = host;
   const setting = readFolderSetting(host);
-  if (setting !== undefined) return { path: resolve(host.cwd, setting), uid };
+  if (setting !== undefined) {
+    const start = isAbsolute(setting) ? '/' : requireCurrentFolder(host, setting);
+    return { path: resolve(start, setting), uid };
+  }
   const base = (BASES[host.platform] ?? xdg)(host);
   return base !== undefined && isAbsolute(base) ? { path: join(base, FOLDER_NAME), uid } : undefined;
 }

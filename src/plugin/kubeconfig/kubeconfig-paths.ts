@@ -4,13 +4,14 @@
  */
 import { posix, win32 } from 'node:path';
 import { ConfigError } from '../../shared/base/errors.ts';
+import { requireCurrentFolder } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 
 function makeAbsolute(path: string, host: Host): string {
   const paths = host.platform === 'win32' ? win32 : posix;
   const isInHome = /^~(?=$|[/\\])/.test(path);
   const expanded = isInHome ? paths.join(requireHome(host), path.slice(1)) : path;
-  return paths.isAbsolute(expanded) ? expanded : paths.resolve(host.cwd, expanded);
+  return paths.isAbsolute(expanded) ? expanded : paths.resolve(requireCurrentFolder(host, path), expanded);
 }
 
 function requireHome(host: Host): string {
@@ -24,7 +25,7 @@ function requireHome(host: Host): string {
  *
  * @param override the value of `--kubeconfig`
  * @returns absolute paths, the file with the highest priority first
- * @throws ConfigError if there is no home folder
+ * @throws ConfigError if there is no home folder, or if a path starts in the current folder, which has been deleted
  */
 export function locateKubeconfig(host: Host, override: string | undefined): readonly [string, ...string[]] {
   if (override !== undefined) return [makeAbsolute(override, host)];
@@ -32,7 +33,7 @@ export function locateKubeconfig(host: Host, override: string | undefined): read
   const listed = (host.env['KUBECONFIG'] ?? '').split(paths.delimiter).filter((path) => path !== '');
   // Like kubectl, this expands no tilde: the shell has done that.
   const [first, ...others] = new Set(
-    listed.map((path) => (paths.isAbsolute(path) ? path : paths.resolve(host.cwd, path))),
+    listed.map((path) => (paths.isAbsolute(path) ? path : paths.resolve(requireCurrentFolder(host, path), path))),
   );
   if (first !== undefined) return [first, ...others];
   return [paths.join(requireHome(host), '.kube', 'config')];

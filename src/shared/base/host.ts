@@ -121,6 +121,8 @@ function currentFolder(): string {
   try {
     return process.cwd();
   } catch {
+    // Libraries ask for the folder too, and do not expect that it has been deleted.
+    process.chdir('/');
     return '';
   }
 }
@@ -273,9 +275,21 @@ export function makeProcessHost(): Host {
 }
 
 /**
+ * Returns the folder in which a relative path starts.
+ *
+ * @throws ConfigError if it has been deleted
+ */
+export function requireCurrentFolder({ cwd }: Pick<Host, 'cwd'>, path: string): string {
+  if (cwd !== '') return cwd;
+  throw new ConfigError(`${path} starts in the current folder, which has been deleted`, {
+    hint: 'write the whole path, or change to another folder',
+  });
+}
+
+/**
  * Resolves the path of a file that a setting names: `~` is the home folder, a relative path starts in the current one.
  *
- * @throws ConfigError if the path begins with `~` and there is no home folder
+ * @throws ConfigError if the path begins with `~` and there is no home folder, or if the current folder has been deleted
  */
 export function resolvePath(path: string, host: Host): string {
   const home = host.home();
@@ -286,7 +300,7 @@ export function resolvePath(path: string, host: Host): string {
     });
   }
   const expanded = isInHome && home !== undefined ? join(home, path.slice(1)) : path;
-  return isAbsolute(expanded) ? expanded : resolve(host.cwd, expanded);
+  return isAbsolute(expanded) ? expanded : resolve(requireCurrentFolder(host, path), expanded);
 }
 
 /** Finds the value of a flag in arguments that are not parsed yet; the last one counts. */
