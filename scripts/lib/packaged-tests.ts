@@ -7,7 +7,6 @@ const FOLDERS: readonly string[] = ['test/package/'];
 const FILES: Readonly<Record<string, string>> = {
   'test/e2e/broken-pipe.test.ts': 'how it writes to stdout and ends',
   'test/e2e/completion.test.ts': 'shells start it by its name, and the completion contains its path',
-  'test/e2e/deleted-folder.test.ts': 'how it starts in a folder that does not exist',
   'test/e2e/doctor-exec-stanza.test.ts': 'doctor compares its path with the one in the stanza',
   'test/e2e/documents.test.ts': 'the documents install it',
   'test/e2e/fast-path.test.ts': 'the fast path is a bundle of its own, and opens other files',

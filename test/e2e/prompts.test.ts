@@ -251,7 +251,7 @@ function countTurns(pids: readonly number[]): number {
   return pids.filter((pid) => {
     try {
       const names = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
-      return names.some((name) => /\/terminal-\d+\.lock$/.test(name));
+      return names.some((name) => /\/terminal-\d+-\d+\.lock$/.test(name));
     } catch {
       return false;
     }

@@ -133,7 +133,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     // The parent of a plugin is the process of the test.
     identifyParent: () => identifyProcess(process.pid),
     // Nor has it a terminal.
-    identifyTerminal: () => undefined,
+    identifyJob: () => undefined,
     stderrIsTerminal,
     silenceNode: () => undefined,
     setExitStatus: (value) => (status = value),

@@ -1,81 +1,91 @@
-/** Processes take turns at prompting on one terminal, and a process that waits for a login leaves its prompt alone. */
+/** The processes of a job take turns at prompting, and one that waits for a login leaves the prompt of another one alone. */
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import type { Test } from 'tap';
 import { acquireLock } from '../../src/plugin/cache/login-lock.ts';
+import { prune } from '../../src/plugin/cache/prune.ts';
 import { makeTerminalTurns } from '../../src/plugin/cache/terminal-turns.ts';
 import type { TerminalTurns } from '../../src/plugin/cache/terminal-turns.ts';
-import type { TerminalIdentity } from '../../src/shared/base/process-identity.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const uid = process.geteuid?.();
 const KEY = 'a'.repeat(64);
-const HERE: TerminalIdentity = { id: '34816', isForeground: true };
+const JOB = '34816-4711';
+const NOW = Date.UTC(2100, 0, 1);
+const HOUR = 3_600_000;
 
-const makeTurns = (base: string, terminal: TerminalIdentity | undefined): TerminalTurns =>
+/** Makes the turns of a process of its own. */
+const makeTurns = (base: string, job: string | undefined = JOB): TerminalTurns =>
   makeTerminalTurns(
-    fakeHost({ uid, env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: `${base}/cache` }, identifyTerminal: () => terminal }),
+    fakeHost({
+      uid,
+      env: { CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(base, 'cache') },
+      identifyJob: () => (job === '' ? undefined : job),
+      now: () => NOW,
+    }),
   );
 
-/** Makes a folder that only its user can access. */
-function makeBase(t: Test): string {
-  return t.testdir({});
-}
-
-void t.test('a second process on the terminal waits for its turn', async (t) => {
-  const base = makeBase(t);
-  const [first, second] = [makeTurns(base, HERE), makeTurns(base, HERE)];
+void t.test('a second process of a job waits until the first one ends', async (t) => {
+  const base = t.testdir({});
+  const [first, second] = [makeTurns(base), makeTurns(base)];
   t.equal(await second.isTaken(), false);
   t.strictSame(readdirSync(base), [], 'to look creates nothing');
-  const endFirst = await first.take();
-  t.equal(await second.isTaken(), true);
+  await first.take();
+  await first.take();
+  t.strictSame([await first.isTaken(), await second.isTaken()], [false, true]);
   const order: string[] = [];
-  const waiting = second.take().then((end) => {
-    order.push('second');
-    return end;
-  });
+  const waiting = second.take().then(() => order.push('second'));
   // Nothing tells when it has looked; if it has not, the order is the same.
   await sleep(50);
   order.push('first ends');
-  endFirst();
-  const endSecond = await waiting;
+  first.end();
+  await waiting;
   t.strictSame(order, ['first ends', 'second']);
   t.equal(await first.isTaken(), true);
-  endSecond();
+  second.end();
   t.equal(await first.isTaken(), false);
 });
 
-void t.test('nobody waits for a prompt on another terminal, in the background, or one that is withdrawn', async (t) => {
-  const base = makeBase(t);
-  const end = await makeTurns(base, HERE).take();
-  for (const terminal of [undefined, { ...HERE, id: '34817' }, { ...HERE, isForeground: false }]) {
-    (await makeTurns(base, terminal).take())();
+void t.test('nobody waits for a prompt of another job, or for one that is withdrawn', async (t) => {
+  const base = t.testdir({});
+  await makeTurns(base).take();
+  for (const job of ['', '34816-4712', '34817-4711']) {
+    const other = makeTurns(base, job);
+    t.equal(await other.isTaken(), false, job);
+    await other.take();
   }
-  t.equal(await makeTurns(base, { ...HERE, id: '34817' }).isTaken(), false);
   const controller = new AbortController();
-  const withdrawn = makeTurns(base, HERE).take(controller.signal);
+  const withdrawn = makeTurns(base);
+  const waiting = withdrawn.take(controller.signal);
   controller.abort();
-  (await withdrawn)();
-  t.equal(await makeTurns(base, HERE).isTaken(), true, 'what did not begin ends nothing');
-  end();
+  await waiting;
+  withdrawn.end();
+  t.equal(await makeTurns(base).isTaken(), true, 'what did not begin ends nothing');
+});
 
-  const endBackground = await makeTurns(base, { ...HERE, isForeground: false }).take();
-  t.equal(await makeTurns(base, HERE).isTaken(), false, 'nobody can answer in the background');
-  endBackground();
+void t.test('the file of a lock is removed after a day', async (t) => {
+  const base = t.testdir({});
+  const turns = makeTurns(base);
+  await turns.take();
+  const folder = { path: join(base, 'cache'), uid };
+  prune(folder, NOW + 23 * HOUR);
+  t.strictSame(readdirSync(folder.path), [`terminal-${JOB}.lock`]);
+  prune(folder, NOW + 25 * HOUR);
+  t.strictSame(readdirSync(folder.path), []);
+  turns.end();
 });
 
 void t.test('a folder that cannot hold a lock keeps nobody from prompting', async (t) => {
-  const base = t.testdir({ cache: 'a file' });
-  const turns = makeTurns(base, HERE);
-  const end = await turns.take();
+  const turns = makeTurns(t.testdir({ cache: 'a file' }));
+  await turns.take();
   t.equal(await turns.isTaken(), false);
-  end();
+  turns.end();
 });
 
 void t.test('while another process prompts, a wait for its login is silent and does not end', async (t) => {
-  const folder = { path: makeBase(t), uid };
+  const folder = { path: t.testdir({}), uid };
   const options = { maxWaitMs: 1_500, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
   const release = await acquireLock(folder, KEY, options);
   let isPrompting = true;

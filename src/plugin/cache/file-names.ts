@@ -33,9 +33,9 @@ export const lockFileName = (key: string): string => `${key.slice(0, 2)}.lock`;
 /**
  * The lock file of a terminal.
  *
- * @param id its device number
+ * @param job the job that can read from it, as two numbers
  */
-export const terminalLockFileName = (id: string): string => `terminal-${id}.lock`;
+export const terminalLockFileName = (job: string): string => `terminal-${job}.lock`;
 
 /** A new file is opened with O_EXCL, so its name only has to differ from those of other runs at the same moment. */
 export const makeTemporaryFileName = (name: string): string => `.${name}.${Math.random().toString(36).slice(2)}`;
@@ -44,7 +44,7 @@ export const makeTemporaryFileName = (name: string): string => `.${name}.${Math.
 export const MAX_WRITE_MS = 60_000;
 
 type KeyedFileKind = 'token' | 'metadata' | 'alias' | 'refusal' | 'saved-secret';
-type OtherFileKind = 'handed-out' | 'warned' | 'keyring-addon' | 'lock' | 'temporary';
+type OtherFileKind = 'handed-out' | 'warned' | 'keyring-addon' | 'lock' | 'terminal-lock' | 'temporary';
 
 /** What a file of the cache folder is for. */
 export type CacheFileKind = KeyedFileKind | OtherFileKind;
@@ -67,7 +67,8 @@ const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: OtherFileKind])[] 
   [/^handed-out$/, 'handed-out'],
   [/^warned$/, 'warned'],
   [/^keyring-[0-9a-f]{64}\.node$/, 'keyring-addon'],
-  [/^(?:[0-9a-f]{2}|terminal-\d+)\.lock(?:-journal)?$/, 'lock'],
+  [/^[0-9a-f]{2}\.lock(?:-journal)?$/, 'lock'],
+  [/^terminal-\d+-\d+\.lock(?:-journal)?$/, 'terminal-lock'],
   [
     /^\.(?:[0-9a-f]{64}\.(?:token|about|alias|refused|kept)|warned|keyring-[0-9a-f]{64}\.node)\.[0-9a-z]{1,13}$/,
     'temporary',

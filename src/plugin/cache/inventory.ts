@@ -79,6 +79,7 @@ const KINDS: Readonly<Record<CacheFileKind, KindTraits>> = {
   warned: { what: 'kubectl commands that were warned', expires: true, isRemovable: true },
   'keyring-addon': { what: 'keyring library', isRemovable: true },
   lock: { what: 'lock', isRemovable: false },
+  'terminal-lock': { what: 'lock of a terminal', expires: true, isRemovable: true },
   temporary: { what: 'leftover of an interrupted run', isRemovable: true },
 };
 

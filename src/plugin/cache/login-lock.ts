@@ -1,5 +1,5 @@
 /** One login at a time for one identity, across processes. */
-import { existsSync } from 'node:fs';
+import { existsSync, futimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheError } from '../../shared/base/errors.ts';
@@ -21,10 +21,12 @@ export interface LockWaitOptions {
   /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
   /**
-   * Whether another process prompts on the terminal of this one. The user then knows what to do, and may take up to ten
+   * Whether another process prompts on the terminal of this one, or has prompted. The user then knows what to do, and may take up to ten
    * minutes, which do not count as waiting.
    */
   readonly isPrompting?: () => Promise<boolean>;
+  /** When the file of the lock is no longer needed; ms since 1970, UTC. By default, it is always needed. */
+  readonly expiresAt?: number;
 }
 
 /** How long a prompt keeps other processes waiting. */
@@ -37,8 +39,10 @@ const MAX_PAUSE_MS = 300;
 const makeLockError = (path: string, error: unknown): CacheError =>
   new CacheError(`no lock can be acquired in ${path} (${describeLockFailure(error)})`, { cause: error });
 
-async function openLock(path: string, uid: number | undefined): Promise<KernelLock> {
-  withPrivateFile(path, uid, () => undefined);
+async function openLock(path: string, uid: number | undefined, expiresAt: number | undefined): Promise<KernelLock> {
+  withPrivateFile(path, uid, (fd) => {
+    if (expiresAt !== undefined) futimesSync(fd, expiresAt / 1000, expiresAt / 1000);
+  });
   return openKernelLock(path);
 }
 
@@ -90,7 +94,7 @@ export async function acquireLockFile(
   options: LockWaitOptions,
 ): Promise<ReleaseLock | undefined> {
   try {
-    const lock = await openLock(join(path, fileName), uid);
+    const lock = await openLock(join(path, fileName), uid, options.expiresAt);
     if (await waitForLock(lock, options)) return lock.close;
     lock.close();
     return undefined;

@@ -21,10 +21,18 @@ function removeSurplus(files: LiveFile[]): void {
 }
 
 /** The kinds of files that expire. */
-const PRUNED: readonly CacheFileKind[] = ['token', 'alias', 'refusal', 'metadata', 'warned', 'temporary'];
+const PRUNED: readonly CacheFileKind[] = [
+  'token',
+  'alias',
+  'refusal',
+  'metadata',
+  'warned',
+  'terminal-lock',
+  'temporary',
+];
 
-/** Metadata never displaces a token, and neither does a refusal, which is remembered longer than many tokens. */
-const COUNTED_ALONE: readonly CacheFileKind[] = ['metadata', 'refusal'];
+/** They never displace a token. A refusal is remembered longer than many tokens, and a lock is kept for a day. */
+const COUNTED_ALONE: readonly CacheFileKind[] = ['metadata', 'refusal', 'terminal-lock'];
 
 /**
  * Removes expired files of the user, and only those that a run of the plugin wrote: the folder may be one that the user

@@ -6,6 +6,6 @@ import type { TerminalUser } from '../terminal/terminal-user.ts';
 
 /** Makes the user of a command, who can be prompted wherever there is a terminal. */
 export function makeCommandUser({ host, reporter }: { host: Host; reporter: Reporter }): TerminalUser {
-  const { take: takeTurn } = makeTerminalTurns(host);
-  return makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info, takeTurn });
+  const turn = makeTerminalTurns(host);
+  return makeTerminalUser({ host, canPrompt: true, writeLine: reporter.info, turn });
 }

@@ -75,7 +75,7 @@ export async function openLoginContext(run: RunContext): Promise<LoginContext> {
       host,
       canPrompt: execInfo?.isInteractive !== false,
       writeLine: reporter.info,
-      takeTurn: cache.terminalTurns.take,
+      turn: cache.terminalTurns,
     }),
   };
 }

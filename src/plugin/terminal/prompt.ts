@@ -36,19 +36,23 @@ interface LibraryContext {
   readonly signal: AbortSignal;
 }
 
-/**
- * Waits until no other process prompts on the terminal.
- *
- * @param signal ends the wait
- * @returns what ends the turn
- */
-export type TakeTurn = (signal?: AbortSignal) => Promise<() => void>;
+/** The turn of this process at prompting. */
+export interface PromptTurn {
+  /**
+   * Waits until no other process can prompt.
+   *
+   * @param signal ends the wait
+   */
+  readonly take: (signal?: AbortSignal) => Promise<void>;
+  /** Gives the turn back before the process stops. */
+  readonly end: () => void;
+}
 
 /** Where a prompt is shown. */
 export interface PromptPlace {
   readonly host: Host;
   readonly terminal: Terminal;
-  readonly takeTurn: TakeTurn;
+  readonly turn: PromptTurn;
 }
 
 type ShowPrompt = (context: LibraryContext) => Promise<string>;
@@ -97,11 +101,12 @@ async function promptUntilAnswered(
   outerSignal: AbortSignal | undefined,
 ): Promise<string> {
   for (;;) {
-    const endTurn = await place.takeTurn(outerSignal);
-    const result = await promptOnce(place, show, outerSignal).finally(endTurn);
+    await place.turn.take(outerSignal);
+    const result = await promptOnce(place, show, outerSignal);
     if ('answer' in result) return result.answer;
     if (result.signal !== 'SIGTSTP') throw new UserCancelled(result.signal);
     // The terminal is restored: stop now, and prompt again when the process is continued.
+    place.turn.end();
     place.host.raise('SIGTSTP');
   }
 }

@@ -3,7 +3,7 @@ import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { PROGRAM_NAME } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
-import type { ChoicePrompt, PromptOptions, TakeTurn } from './prompt.ts';
+import type { ChoicePrompt, PromptOptions, PromptTurn } from './prompt.ts';
 import { openTerminal, writeToTerminal } from './terminal.ts';
 
 /** The user at the terminal, if there is one. */
@@ -48,11 +48,11 @@ export interface TerminalUserOptions {
   readonly canPrompt: boolean;
   /** Writes a line to stderr. */
   readonly writeLine: (line: string) => void;
-  readonly takeTurn: TakeTurn;
+  readonly turn: PromptTurn;
 }
 
 /** Makes the user at the terminal; whether there is a terminal is checked when it is first needed. */
-export function makeTerminalUser({ host, canPrompt, writeLine, takeTurn }: TerminalUserOptions): TerminalUser {
+export function makeTerminalUser({ host, canPrompt, writeLine, turn }: TerminalUserOptions): TerminalUser {
   const hasTerminal = (): boolean => openTerminal(host) !== undefined;
   return {
     get cannotPromptReason() {
@@ -88,7 +88,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine, takeTurn }: Termi
       }
       const { promptForOption } = await import('./prompt.ts');
       try {
-        return await promptForOption({ host, terminal, takeTurn }, option, target, options);
+        return await promptForOption({ host, terminal, turn }, option, target, options);
       } finally {
         terminal.pause();
       }
@@ -98,7 +98,7 @@ export function makeTerminalUser({ host, canPrompt, writeLine, takeTurn }: Termi
       if (terminal === undefined) return undefined;
       const { promptForChoice } = await import('./prompt.ts');
       try {
-        return await promptForChoice({ host, terminal, takeTurn }, question);
+        return await promptForChoice({ host, terminal, turn }, question);
       } finally {
         terminal.pause();
       }

@@ -3,8 +3,8 @@ import { existsSync, fstatSync, statSync, writeSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { block } from './block.ts';
 import { ConfigError, getErrorCode } from './errors.ts';
-import { identifyProcess, identifyTerminal, readInitialVariables } from './process-identity.ts';
-import type { ProcessIdentity, TerminalIdentity } from './process-identity.ts';
+import { identifyJob, identifyProcess, readInitialVariables } from './process-identity.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { TerminalText } from './terminal-text.ts';
 
 const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
@@ -47,8 +47,8 @@ export interface Host {
   /** The process that started this one; undefined if it cannot be identified. */
   identifyParent(): ProcessIdentity | undefined;
   identifyProcess(pid: number): ProcessIdentity | undefined;
-  /** The controlling terminal of this process; undefined if there is none, or if it cannot be identified. */
-  identifyTerminal(): TerminalIdentity | undefined;
+  /** The job of a terminal that this process belongs to; undefined if there is no terminal, or without /proc. */
+  identifyJob(): string | undefined;
   /** Whether a process with this pid exists; it can belong to another user. */
   isRunning(pid: number): boolean;
   /**
@@ -241,7 +241,7 @@ export function makeProcessHost(): Host {
     },
     identifyParent: () => identifyProcess(process.ppid),
     identifyProcess,
-    identifyTerminal: () => identifyTerminal(process.pid),
+    identifyJob: () => identifyJob(process.pid),
     isRunning,
     personalVariables,
     setKubeconfigVariables: (variables) => {

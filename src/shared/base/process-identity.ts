@@ -45,19 +45,14 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   };
 }
 
-/** The controlling terminal of a process. */
-export interface TerminalIdentity {
-  /** Its device number. */
-  readonly id: string;
-  /** Whether the process is in the foreground: the kernel stops others that read from the terminal. */
-  readonly isForeground: boolean;
-}
-
-/** Identifies the terminal of a process; undefined if it has none, or without /proc. */
-export function identifyTerminal(pid: number): TerminalIdentity | undefined {
+/**
+ * Identifies the job that a process belongs to, by the numbers of its terminal and its process group; undefined if it
+ * has no terminal, or without /proc. Only one job of a terminal can read from it: the kernel stops others that do.
+ */
+export function identifyJob(pid: number): string | undefined {
   const fields = readFields(pid) ?? [];
-  const [group, id, foregroundGroup] = [field(fields, 5), field(fields, 7), field(fields, 8)];
-  return /^[1-9]\d*$/.test(id) ? { id, isForeground: group === foregroundGroup } : undefined;
+  const [group, terminal] = [field(fields, 5), field(fields, 7)];
+  return /^[1-9]\d*$/.test(terminal) ? `${terminal}-${group}` : undefined;
 }
 
 /**
