@@ -18,6 +18,8 @@ const FILES: Readonly<Record<string, string>> = {
   'test/e2e/login.test.ts': 'it prompts on a terminal, and loads the keyring',
   'test/e2e/messages-to-the-user.test.ts': 'it finds the terminal of the user',
   'test/e2e/prompts.test.ts': 'it prompts on a terminal, and signals end it',
+  'test/e2e/token-exchange.test.ts':
+    'the whole exchange: the issuer over its TLS, two tokens in its cache, its fast path',
   'test/contract/connections.test.ts': 'Bun has another HTTP client',
   'test/contract/tls-and-proxy.test.ts': 'Bun has another TLS library, and other sockets',
   'test/security/tls-servers.test.ts': 'Bun has another TLS library',
@@ -37,7 +39,6 @@ const SAME_IN_BUNDLES: Readonly<Record<string, string>> = {
   'test/e2e/recording.test.ts': 'the picture in the README',
   'test/e2e/release.test.ts': 'the script that makes a release, with files in place of executables',
   'test/e2e/token-exchange-authorization.test.ts': 'what the cluster allows; kubectl.test.ts starts the executable',
-  'test/e2e/token-exchange.test.ts': 'what the issuer and the cluster get; kubectl.test.ts starts the executable',
   'test/e2e/worked-examples.test.ts': 'a copy of the project, which it builds',
 };
 

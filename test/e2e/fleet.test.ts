@@ -10,8 +10,8 @@ import { load } from 'js-yaml';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
-import { findPythonPackages } from '../../scripts/lib/python-packages.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
+import { findFleetClients } from '../support/fleet-clients.ts';
 import { makeEnvironment, makeTestHome } from '../support/home.ts';
 import { skipBecause } from '../support/missing-tools.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
@@ -19,7 +19,7 @@ import { startStandInApiServer } from '../support/stand-in-api-server.ts';
 import { listenForTest } from '../support/listen-for-test.ts';
 
 const FLEET = resolve('packaging/fleet');
-const packages = await findPythonPackages('fleet-clients-37.0.2-2.19', ['kubernetes==37.0.2', 'ansible-core~=2.19.0']);
+const packages = await findFleetClients();
 const skip = 'missing' in packages ? skipBecause(packages.missing) : false;
 const python = 'missing' in packages ? '' : packages.python;
 const pki = await makePki(t.testdir());

@@ -1,15 +1,19 @@
-// The whole chain with real programs: kubectl → the plugin → Keystone → the issuer → kube-apiserver, which verifies the
-// JWT by itself. Skipped by name if no API server is built, except in CI.
+// The whole chain with real programs: kubectl or Python's client → the plugin → Keystone → the issuer → kube-apiserver,
+// which verifies the JWT by itself. Skipped by name if no API server is built, except in CI.
 
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Test } from 'tap';
 import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { parseKeyDocument, renderKeyDocument } from '../../src/webhook/issuer/key-document.ts';
 import { makeSigningKey } from '../../src/webhook/issuer/signing-key.ts';
 import type { SigningKey } from '../../src/webhook/issuer/signing-key.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
+import { collectResult } from '../../scripts/lib/child-result.ts';
+import type { ChildResult } from '../../scripts/lib/child-result.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
+import { findFleetClients } from '../support/fleet-clients.ts';
 import { allowReading, chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
 import type { Cluster } from '../support/cluster.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
@@ -19,6 +23,7 @@ import { makeIssuerCommandLine } from '../support/issuer-settings.ts';
 import { startRecordingProxy } from '../support/recording-proxy.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import { readClaims } from '../support/stand-in-exchange.ts';
+import { skipBecause } from '../support/missing-tools.ts';
 import { PATIENT, pickSize } from '../support/stress.ts';
 import { startSwitchedKeystone } from '../support/switched-keystone.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -178,6 +183,32 @@ await testOnEachKubernetes(
       const { jwts, keystoneTokens } = readTokens(cluster);
       t.same([jwts.length, keystoneTokens.length], [1, 1]);
       t.match(readClaims(jwts[0] ?? ''), { iss: url, aud: AUDIENCE });
+    });
+
+    const clients = await findFleetClients();
+    const skip = 'missing' in clients && skipBecause(clients.missing);
+    await t.test('the Python client of the documents gets JWTs from the stanza too', { skip }, async (t) => {
+      if ('missing' in clients) return;
+      await allowReading(cluster, 'default', { kind: 'Group', name: tenancy.projects.demo.id });
+      const listPods = (): Promise<ChildResult> => {
+        const env = { ...cluster.env, KUBECONFIG: kubeconfig };
+        const script = resolve('packaging/fleet/list_pods.py');
+        return collectResult(
+          spawn(clients.python, [script], { env, cwd: cluster.home.path, stdio: ['ignore', 'pipe', 'pipe'] }),
+        );
+      };
+      await waitUntil('RBAC applies', async () => !(await listPods()).stderr.includes('Forbidden'));
+      removeJwts(cluster);
+      const before = await countExchanges(issuer);
+      t.match(await listPods(), { status: 0, stderr: '' });
+      t.match(await listPods(), { status: 0, stderr: '' });
+      t.equal(await countExchanges(issuer), before + 1, 'a JWT is exchanged once, and then it is cached');
+      t.equal(keystone.countLogins(), 1);
+      const events = readFileSync(auditLog, 'utf8')
+        .split('\n')
+        .filter((line) => /"userAgent":"OpenAPI-Generator[^"]*python/.test(line) && line.includes('"code":200'));
+      t.ok(events.length >= 2);
+      for (const event of events) t.match(JSON.parse(event), { user: { username: 'alice' } });
     });
 
     await t.test('doctor accepts all of it', async (t) => {
