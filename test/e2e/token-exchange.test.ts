@@ -2,10 +2,9 @@
 // which verifies the JWT by itself. Skipped by name if no API server is built, except in CI.
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Test } from 'tap';
-import { readRecordFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { parseKeyDocument, renderKeyDocument } from '../../src/webhook/issuer/key-document.ts';
 import { makeSigningKey } from '../../src/webhook/issuer/signing-key.ts';
 import type { SigningKey } from '../../src/webhook/issuer/signing-key.ts';
@@ -14,6 +13,7 @@ import { collectResult } from '../../scripts/lib/child-result.ts';
 import type { ChildResult } from '../../scripts/lib/child-result.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { findFleetClients } from '../support/fleet-clients.ts';
+import { ageJwts, readKeyId, readTokens, removeJwts } from '../support/cached-tokens.ts';
 import { allowReading, chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
 import type { Cluster } from '../support/cluster.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
@@ -60,48 +60,6 @@ function makeAuthenticationConfiguration(url: string, ca: string): object {
 }
 
 const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'RequestResponse' }] };
-
-interface CachedTokens {
-  readonly jwts: readonly string[];
-  readonly keystoneTokens: readonly string[];
-}
-
-const folderOf = ({ home }: Pick<Cluster, 'home'>): { path: string; uid: number | undefined } => ({
-  path: home.cache,
-  uid: process.geteuid?.(),
-});
-
-const listKeys = ({ home }: Pick<Cluster, 'home'>): string[] =>
-  readdirSync(home.cache).flatMap((name) => /^(.+)\.token$/.exec(name)?.[1] ?? []);
-
-/** Reads the tokens that the plugin has cached. */
-function readTokens(cluster: Pick<Cluster, 'home'>): CachedTokens {
-  const tokens = listKeys(cluster).flatMap((key) => readRecordFile(folderOf(cluster), key)?.token ?? []);
-  const isJwt = (token: string): boolean => token.startsWith('eyJ');
-  return { jwts: tokens.filter(isJwt), keystoneTokens: tokens.filter((token) => !isJwt(token)) };
-}
-
-/** Removes the JWTs from the cache, so that the next run exchanges. */
-function removeJwts(cluster: Pick<Cluster, 'home'>): void {
-  for (const key of listKeys(cluster)) {
-    const record = readRecordFile(folderOf(cluster), key);
-    if (record?.token.startsWith('eyJ') === true) rmSync(join(cluster.home.cache, `${key}.token`), { force: true });
-  }
-}
-
-/** Changes the JWTs in the cache as if they had been issued so much earlier that they live only for this time. */
-function ageJwts(cluster: Pick<Cluster, 'home'>, leftMs: number): void {
-  for (const key of listKeys(cluster)) {
-    const record = readRecordFile(folderOf(cluster), key);
-    if (record?.token.startsWith('eyJ') !== true) continue;
-    const { receivedAt, expiresAt } = record;
-    const ms = expiresAt - Date.now() - leftMs;
-    writeRecordFile(folderOf(cluster), key, { ...record, receivedAt: receivedAt - ms, expiresAt: expiresAt - ms });
-  }
-}
-
-const readKeyId = (token: string): string =>
-  (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }).kid;
 
 function writeKeys(path: string, keys: readonly SigningKey[]): void {
   writeFileSync(`${path}.new`, renderKeyDocument(keys).reveal(), { mode: 0o600 });

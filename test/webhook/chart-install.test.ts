@@ -1,7 +1,7 @@
 // The chart on a real kube-apiserver: install, upgrade, uninstall, and a webhook that runs from what was installed. No
 // kubelet runs pods here, so the test itself mounts the ConfigMaps and the Secret, and starts the built program.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -13,8 +13,9 @@ import { makeAdminToken, renderKubeconfig, startKubeApiserver } from '../../scri
 import { readMinor } from '../../scripts/kubernetes/versions.ts';
 import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { skipBecause } from '../support/missing-tools.ts';
+import { mountVolumes, VOLUMES_FOLDER } from '../support/mounted-volumes.ts';
 import { findPodSpec, helmIn, readObjects, skipWithoutHelm, VALUES_FILES } from '../support/rendered-chart.ts';
-import type { KubernetesObject, PodSpec } from '../support/rendered-chart.ts';
+import type { KubernetesObject } from '../support/rendered-chart.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview } from '../support/webhook-client.ts';
 import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
@@ -98,12 +99,12 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
 
   const deployment = await get(`/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${NAME}`);
   const podSpec = findPodSpec([deployment]);
-  const mounts = await mountVolumes(t, podSpec, join(folder, 'mounts'), (kind, name) =>
-    get(`/api/v1/namespaces/${NAMESPACE}/${kind}/${name}`),
-  );
+  const mounts = join(folder, 'mounts');
+  await mountVolumes(podSpec, mounts, (kind, name) => get(`/api/v1/namespaces/${NAMESPACE}/${kind}/${name}`));
+  t.ok(readFileSync(join(mounts, 'tls/tls.key')).length > 0);
   const args = podSpec.containers[0].args
     .filter((argument) => !/^--(listen|log-level|shutdown-grace)=/.test(argument))
-    .map((argument) => argument.replace('/etc/k8s-keystone-auth', mounts));
+    .map((argument) => argument.replace(VOLUMES_FOLDER, mounts));
   const webhook = await startWebhookProcess(t, { keystone, args });
   t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 });
   t.match(await webhook.reviewToken(issueToken(keystone)), { authenticated: true, user: { username: 'alice' } });
@@ -197,30 +198,4 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
     }
     t.strictSame([...validated].toSorted(), [...paths.keys()].toSorted());
   }
-}
-
-/** Writes what the pods would see in their volumes, and returns the folder. */
-async function mountVolumes(
-  t: Test,
-  { volumes, containers }: PodSpec,
-  folder: string,
-  get: (kind: 'configmaps' | 'secrets', name: string) => Promise<KubernetesObject>,
-): Promise<string> {
-  for (const { name, mountPath } of containers[0].volumeMounts) {
-    const volume = volumes.find((candidate) => candidate['name'] === name) as {
-      readonly secret?: { readonly secretName: string };
-      readonly configMap?: { readonly name: string };
-    };
-    const isSecret = volume.secret !== undefined;
-    const source = isSecret
-      ? await get('secrets', volume.secret.secretName)
-      : await get('configmaps', volume.configMap?.name ?? '');
-    const target = mountPath.replace('/etc/k8s-keystone-auth', folder);
-    mkdirSync(target, { recursive: true, mode: 0o700 });
-    for (const [key, text] of Object.entries(source.data ?? {})) {
-      writeFileSync(join(target, key), isSecret ? Buffer.from(text, 'base64') : text, { mode: 0o600 });
-    }
-  }
-  t.ok(readFileSync(join(folder, 'tls/tls.key')).length > 0);
-  return folder;
 }
