@@ -1,6 +1,7 @@
 // Bundles tap into one file. Loading its 250 modules takes each test process a quarter of a second of processor time,
 // and there is one process for each test file.
 
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Plugin } from 'esbuild';
@@ -25,6 +26,21 @@ const withoutAsyncHooks: Plugin = {
   },
 };
 
+const MATCH_START = 'const pattern = this.expect;';
+
+/** For tap, a list matches every longer list too, so that `[]` matches all lists. Here, the lengths must be the same. */
+const withWholeLists: Plugin = {
+  name: 'with whole lists',
+  setup(context) {
+    context.onLoad({ filter: /[\\/]tcompare[\\/].*[\\/]match\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      if (!text.includes(MATCH_START)) throw new Error(`${path} is not as expected`);
+      const check = 'if (Array.isArray(obj) && Array.isArray(pattern) && obj.length !== pattern.length) return false;';
+      return { contents: text.replace(MATCH_START, `${MATCH_START}\n${check}`) };
+    });
+  },
+};
+
 /**
  * Writes the bundle. tap leaves functions out of a stack whose file is in a folder `node_modules/@tapjs`.
  *
@@ -34,7 +50,7 @@ const withoutAsyncHooks: Plugin = {
 export function bundleTap(cache: string): Promise<string> {
   return writeBundle(import.meta.resolve('tap'), join(cache, 'node_modules/@tapjs/tap.mjs'), {
     format: 'esm',
-    plugins: [withoutAsyncHooks],
+    plugins: [withoutAsyncHooks, withWholeLists],
     // For packages of tap that are CommonJS modules.
     banner: { js: "import{createRequire as makeRequire}from'node:module';const require=makeRequire(import.meta.url);" },
   });

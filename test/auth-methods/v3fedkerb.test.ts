@@ -96,7 +96,7 @@ testWithKeystone("v3fedkerb logs in with CERN's kind of openrc", async (t, envir
     t.match(await validateToken(environment.http, token), {
       user: { name: `alice@${realm.name}` },
       project: { name: 'demo' },
-      roles: ['member'],
+      roles: ['member', 'reader'],
       methods: ['kerberos', 'token'],
     });
     t.equal(checkSuccess(t, await user.run()).token, token);

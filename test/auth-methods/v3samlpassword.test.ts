@@ -102,7 +102,7 @@ testWithKeystone('v3samlpassword logs in at a real identity provider', async (t,
     t.match(await validateToken(environment.http, token), {
       user: { name: ALICE.email },
       project: { name: 'demo' },
-      roles: ['member'],
+      roles: ['member', 'reader'],
       methods: ['saml2', 'token'],
     });
     t.equal(checkSuccess(t, await user.run()).token, token);

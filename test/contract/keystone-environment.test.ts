@@ -80,7 +80,7 @@ testWithKeystone('the users have the documented properties', async (t, environme
   t.match(await factsOf(byPassword(users.alice, { project: { id: projects.other.id } })), { roles: ['reader'] });
   t.match(await factsOf(byPassword(users.alice, { domain: { id: domain.id } })), { domain: { name: 'My Domain' } });
   t.match(await factsOf(byPassword(users.alice, { system: { all: true } })), { system: true });
-  t.match(await factsOf(byPassword(users.bob)), { project: { name: 'demo' }, roles: ['member'] });
+  t.match(await factsOf(byPassword(users.bob)), { project: { name: 'demo' }, roles: ['member', 'reader'] });
   const byTrust = byPassword(users.bob, { 'OS-TRUST:trust': { id: trust.id } });
   t.match(await factsOf(byTrust), { user: { name: 'bob' }, project: { name: 'demo' }, trust: trust.id });
 

@@ -131,7 +131,7 @@ testWithKeystone(
     const outputs = await alice.run('logout', '-o', 'json');
     t.same([outputs.status, outputs.stderr], [0, '']);
     t.match(readLogout(outputs), {
-      tokens: [{ user: 'alice', scope: 'project demo (My Domain)', token: 'revoked', because: null }],
+      tokens: [{ user: 'alice', scope: 'project demo (My Domain)', token: /^revoked$/, because: null }],
       failures: [],
     });
     t.same(listDeleteStatuses(alice), [204]);
@@ -218,7 +218,7 @@ testWithKeystone('a token from OS_TOKEN is not revoked, and a token exchanged fo
   const exchanged = asItIs.with({ OS_TOKEN: fresh, ...onProject(projects.other, domain) });
   const rescoped = await exchanged.getToken();
   t.not(rescoped, fresh);
-  t.match(readLogout(await exchanged.run('logout', '-o', 'json')).tokens, [{ token: 'revoked' }]);
+  t.match(readLogout(await exchanged.run('logout', '-o', 'json')).tokens, [{ token: /^revoked$/ }]);
   t.same(await Promise.all([rescoped, fresh].map((each) => validateWithItself(environment, each))), [401, 200]);
 });
 

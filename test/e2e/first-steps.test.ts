@@ -160,7 +160,15 @@ void t.test('it offers to add a context without a login, for a cluster that is n
   t.match(readKubeconfig(), {
     'current-context': 'k8s.example.com-keystone',
     clusters: [{ name: 'k8s.example.com', cluster: { server: 'https://k8s.example.com:6443' } }],
-    users: [{ user: { exec: { args: ['get-token', '--keystone-url=https://keystone.example.com:5000/v3'] } } }],
+    users: [
+      {
+        user: {
+          exec: {
+            args: ['get-token', '--keystone-url=https://keystone.example.com:5000/v3', '--auth-type=password'],
+          },
+        },
+      },
+    ],
   });
 });
 

@@ -281,7 +281,7 @@ await testOnEachKubernetes(
           userInfo: {
             username: 'alice',
             uid: users.alice.id,
-            groups: [projects.demo.id],
+            groups: [projects.demo.id, 'system:authenticated'],
             extra: {
               [`${extra}/project/id`]: [projects.demo.id],
               [`${extra}/project/name`]: ['demo'],
