@@ -271,7 +271,7 @@ void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', asyn
       'data-types-to-sync: [projects, role_assignments]\nnamespace-format: "%n-%i"\nrole-mappings:\n  - keystone-role: member\n    groups: [mapped]\n',
   });
   await passTimeUntil(webhook, 'the ConfigMap is read', () =>
-    /"what":"synchronisation".*"reloaded"/.test(webhook.readOutput()),
+    /"what":"synchronization".*"reloaded"/.test(webhook.readOutput()),
   );
   const token = issueToken(keystone);
   t.match(await webhook.reviewToken(token), { user: { username: 'alice', groups: [WEB, 'mapped'] } });
@@ -322,7 +322,7 @@ void t.test('a ConfigMap makes role mappings, namespaces and RoleBindings', asyn
 
   cluster.setConfigMap('keystone-sync', { syncConfig: SYNC_ALL });
   await passTimeUntil(webhook, 'the ConfigMap is read again', () =>
-    /(?:"what":"synchronisation"[^]*"reloaded"[^]*){2}/.test(webhook.readOutput()),
+    /(?:"what":"synchronization"[^]*"reloaded"[^]*){2}/.test(webhook.readOutput()),
   );
   cluster.failWith(500);
   await webhook.clock.advance(1_000);
@@ -355,7 +355,7 @@ void t.test('nothing is synchronized unless the configuration says so', async (t
     '"msg":"reloaded"': {
       syncConfig: 'role-mappings: [{keystone-role: member, groups: [x]}]\nprojects-blacklist: [other]\n',
     },
-    'an unknown key of the synchronisation is ignored': { syncConfig: 'comment: x\n' },
+    'an unknown key of the synchronization is ignored': { syncConfig: 'comment: x\n' },
   })) {
     const cluster = await startStandInCluster(t);
     cluster.setConfigMap('keystone-sync', data);
@@ -397,7 +397,7 @@ void t.test('role mappings in a file need no cluster, and follow the file', asyn
   writeFileSync(file, 'role-mappings: nonsense\n');
   await webhook.clock.advance(1_000);
   await waitUntil('invalid content is reported', () =>
-    /"what":"synchronisation".*reload failed/.test(webhook.readOutput()),
+    /"what":"synchronization".*reload failed/.test(webhook.readOutput()),
   );
   t.match(await webhook.reviewToken(token), { user: { username: 'mapped' } });
   writeFileSync(file, 'role-mappings:\n  - {keystone-role: reader, username: again}\n');

@@ -64,12 +64,12 @@ async function watchSyncConfig(
   const { syncFile, syncConfigMapName } = settings;
   await sources.watchText(
     {
-      what: 'synchronisation',
+      what: 'synchronization',
       file: syncFile,
       configMap: syncConfigMapName === undefined ? undefined : { name: syncConfigMapName, key: 'syncConfig' },
       parse: (text, where) =>
         parseSyncConfig(text, where, (key) => {
-          log.warn({ where, key }, 'an unknown key of the synchronisation is ignored');
+          log.warn({ where, key }, 'an unknown key of the synchronization is ignored');
         }),
       defaultValue: DEFAULT_SYNC_CONFIG,
       defaultEffect: 'nothing is synchronized',

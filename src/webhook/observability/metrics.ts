@@ -40,7 +40,7 @@ export function makeMetrics(gauges: Gauges): Metrics {
   const keyReads = makeCounter('issuer_key_reads_total', 'Fetches of the keys of the OpenID Connect issuer', [
     'result',
   ]);
-  const synchronizations = makeCounter('synchronisations_total', 'Synchronizations of projects with the cluster', [
+  const synchronizations = makeCounter('synchronizations_total', 'Synchronizations of projects with the cluster', [
     'result',
   ]);
   const durations = makeHistogram('review_seconds', 'Duration of a review', ['kind']);

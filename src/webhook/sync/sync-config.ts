@@ -40,7 +40,7 @@ const KEYS = [
 const MAPPING_KEYS = ['keystone_role', 'username', 'groups'];
 
 function fail(file: string, message: string): never {
-  throw new ConfigError(`${file}: ${message}`, { hint: 'correct it as described in docs/webhook/synchronisation.md' });
+  throw new ConfigError(`${file}: ${message}`, { hint: 'correct it as described in docs/webhook/synchronization.md' });
 }
 
 function readTextList(mapping: YamlMapping, key: string, file: string): readonly string[] | undefined {
