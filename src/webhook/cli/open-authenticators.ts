@@ -5,7 +5,7 @@ import { makeKeystoneAuthenticator } from '../authn/keystone-authenticator.ts';
 import { fitsIntoHeader } from '../authn/token-shape.ts';
 import { hasIssuerClaim, makeOidcAuthenticator } from '../authn/oidc-authenticator.ts';
 import type { NamingRules } from '../authn/user-info.ts';
-import { NAMES_DROPPED } from './names-dropped.ts';
+import { reportDroppedNames } from './names-dropped.ts';
 import { openHttpClient } from './open-http-client.ts';
 import type { HttpClientContext } from './open-http-client.ts';
 import { openKeystone } from './open-keystone.ts';
@@ -38,7 +38,7 @@ function followNamingRules({ settings, state }: AuthenticatorContext): () => Nam
 }
 
 async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise<Authenticator> {
-  const { host, settings, log, metrics, state, clock } = context;
+  const { host, settings, metrics, state, clock } = context;
   const authenticator = makeKeystoneAuthenticator({
     ...(await openKeystone(context, {
       maxQueueMs: settings.reviewTimeoutMs,
@@ -50,10 +50,7 @@ async function openKeystoneAuthenticator(context: AuthenticatorContext): Promise
     timeoutMs: settings.keystoneTimeoutMs,
     clock,
     now: host.now,
-    onNamesDropped: (uid, names) => {
-      metrics.recordDroppedNames(names.length);
-      log.warn({ uid, names }, NAMES_DROPPED);
-    },
+    onNamesDropped: reportDroppedNames(context, 'uid'),
     onAuthenticated: await openSynchronizer(context),
   });
   state.readCacheSizes = authenticator.readCacheSizes;
@@ -80,10 +77,7 @@ async function openOidcAuthenticator(context: AuthenticatorContext): Promise<Aut
   return makeOidcAuthenticator(oidc, {
     keys,
     now: host.now,
-    onNamesDropped: (username, names) => {
-      metrics.recordDroppedNames(names.length);
-      log.warn({ username, names }, NAMES_DROPPED);
-    },
+    onNamesDropped: reportDroppedNames(context, 'username'),
   });
 }
 

@@ -19,7 +19,7 @@ import { makeRequestLog } from '../../server/request-log.ts';
 import { drainAndClose, startServer } from '../../server/server.ts';
 import type { RunningServer as HttpServer } from '../../server/server.ts';
 import { SourceWatcher } from '../../sources/source-watcher.ts';
-import { NAMES_DROPPED } from '../names-dropped.ts';
+import { reportDroppedNames } from '../names-dropped.ts';
 import type { HttpClientContext } from '../open-http-client.ts';
 import { openKeystone } from '../open-keystone.ts';
 import type { RunningServer } from '../run-server.ts';
@@ -139,10 +139,7 @@ export async function startIssuer(
       allowsAnyTokenShape: settings.allowsAnyTokenShape,
       currentKey: keys.current,
       now: host.now,
-      onNamesDropped: (uid, names) => {
-        metrics.recordDroppedNames(names.length);
-        log.warn({ uid, names }, NAMES_DROPPED);
-      },
+      onNamesDropped: reportDroppedNames({ metrics, log }, 'uid'),
     });
     const answerRequest = makeIssuerRoutes({
       certificates,
