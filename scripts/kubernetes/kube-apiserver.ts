@@ -13,7 +13,7 @@ import type { Pki } from '../lib/pki.ts';
 import type { KubernetesPrograms } from './find-kubernetes.ts';
 import { readMinor } from './versions.ts';
 import { findFreePort } from '../lib/free-port.ts';
-import { endChild, waitUntilReady } from '../lib/server-process.ts';
+import { endChild, runWithParent, waitUntilReady } from '../lib/server-process.ts';
 
 export interface KubeApiserverOptions {
   readonly programs: KubernetesPrograms;
@@ -98,7 +98,8 @@ export async function startKubeApiserver(settings: KubeApiserverOptions, adminTo
   const start = (name: string, program: string, args: KubeApiserverOptions['flags'] = {}): ChildProcess => {
     const log = openSync(place(`${name}.log`), 'a');
     const words = Object.entries(args).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}=${value}`]));
-    const child = spawn(program, words, { cwd: dir, stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } });
+    const [file, ...all] = runWithParent([program, ...words]);
+    const child = spawn(file, all, { cwd: dir, stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } });
     closeSync(log);
     children.push(child);
     return child;

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -46,6 +46,12 @@ export interface Ending {
 
 /** The words that make the kernel end a program with this process, however that ends. */
 export const WITH_PARENT = ['/usr/bin/setpriv', '--pdeathsig', 'TERM'] as const;
+
+/** Adds {@link WITH_PARENT} where it exists. */
+export const runWithParent = (
+  command: readonly [program: string, ...args: string[]],
+): readonly [program: string, ...args: string[]] =>
+  existsSync(WITH_PARENT[0]) ? [...WITH_PARENT, ...command] : command;
 
 /**
  * Starts a program, and waits until it responds. It stops with `stop()`, or with this process. Its stdin closes when this

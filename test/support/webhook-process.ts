@@ -1,5 +1,6 @@
 /** Runs the built k8s-keystone-auth as a process, for what only a process has: signals, an exit status, memory. */
 import { spawn } from 'node:child_process';
+import { endWithProcess, runWithParent } from '../../scripts/lib/server-process.ts';
 import { WEBHOOK_COMMAND } from './built-programs.ts';
 import { makeIsolatedCommand } from './run-plugin.ts';
 import { waitUntil } from './wait-until.ts';
@@ -41,7 +42,7 @@ export async function startServerProcess(
   { args, env, pki }: WebhookCommandLine,
   command: readonly [string, ...string[]] = WEBHOOK_COMMAND,
 ): Promise<WebhookProcess> {
-  const [program, ...programArgs] = command;
+  const [program, ...programArgs] = runWithParent(command);
   const allVariables = { PATH: process.env['PATH'] ?? '', ...env };
   const [file, fileArgs, options] = makeIsolatedCommand(program, [...programArgs, ...args], allVariables);
   const child = spawn(file, fileArgs, { ...options, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -55,10 +56,8 @@ export async function startServerProcess(
       resolve(status);
     });
   });
-  t.teardown(async () => {
-    child.kill('SIGKILL');
-    await exitStatus;
-  });
+  // Not only a teardown: a test that has failed meanwhile runs none.
+  t.teardown(endWithProcess(child, { signal: 'SIGKILL' }));
   await waitUntil('the webhook listens', () => hasEnded || findPort(stdout) !== undefined);
   const port = findPort(stdout);
   if (port === undefined) throw new WebhookEnded(await exitStatus, stdout, stderr);

@@ -3,11 +3,14 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
+import { WITH_PARENT } from '../../scripts/lib/server-process.ts';
 import { WEBHOOK_PATH } from '../support/built-programs.ts';
+import { skipWithout } from '../support/missing-tools.ts';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
 import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import { makeIssuerKey, signJwt, startStandInIssuer } from '../support/stand-in-issuer.ts';
@@ -104,3 +107,35 @@ void t.test('a command line that does not start a server has its exit status and
     t.match({ status: (await closed)[0] as unknown, stdout: output[0], stderr: output[1] }, { status, stdout, stderr });
   }
 });
+
+/** Starts a webhook, prints its port, and ends without a teardown. */
+const LEAVE = `
+import { startWebhookProcess } from './test/support/webhook-process.ts';
+const { port } = await startWebhookProcess({ teardown: () => undefined }, {});
+process.stdout.write(String(port) + '\\n', () => END);
+`;
+
+for (const [how, end] of Object.entries({
+  fails: 'process.exit(1)',
+  'is killed': "process.kill(process.pid, 'SIGKILL')",
+})) {
+  const skip = how === 'is killed' && skipWithout('setpriv', () => existsSync(WITH_PARENT[0]));
+  void t.test(`a test that ${how} leaves no webhook behind`, { skip }, async (t) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', LEAVE.replace('END', end)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const port = Number(await text(child.stdout));
+    t.ok(port > 0);
+    const accepts = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const socket = connect(port, '127.0.0.1', () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.once('error', () => {
+          resolve(false);
+        });
+      });
+    await waitUntil('the webhook has ended', async () => !(await accepts()));
+  });
+}
