@@ -2,10 +2,9 @@ import { readKeystoneUrl } from '../../shared/keystone/auth-url.ts';
 import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { listScopeFields } from '../../shared/keystone/scope.ts';
-import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { buildValidationRequest } from './existing-token.ts';
-import { token } from './token.ts';
+import { readToken, token } from './token.ts';
 
 /** keystoneauth's `admin_token`: a token that is used unchanged; Keystone only validates it. */
 export const adminToken: AuthMethod = {
@@ -35,7 +34,7 @@ export const adminToken: AuthMethod = {
     ...listScopeFields(resolveScope(config)),
   ],
   async prepareRequest(config) {
-    const id = config.secret('token') ?? new Secret('');
+    const id = readToken(config);
     const origin = config.origin('token');
     const url = readKeystoneUrl(config, 'endpoint');
     const rejection = {

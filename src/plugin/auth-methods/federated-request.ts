@@ -7,6 +7,7 @@ import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listUnset } from '../config/resolve-config.ts';
 import { listMissingScope, resolveScope } from '../config/resolve-scope.ts';
 import { wantsProviderToken } from './provider-token.ts';
+import { readPathSegment } from './path-segment.ts';
 
 /** Lists the missing options of a login at Keystone. */
 export function listMissingAtKeystone(config: ResolvedConfig): OptionName[] {
@@ -80,11 +81,11 @@ export interface FederatedLogin {
 export function buildFederatedRequest(config: ResolvedConfig, login: FederatedLogin): AuthRequest {
   const { token } = login;
   const scope = resolveScope(config);
-  const { idp, protocol } = readFederation(config);
+  const { idp } = readFederation(config);
   const subject = `${login.subject} of identity provider ${idp} ${describeScope(scope)}`;
   return {
     verb: 'POST',
-    path: `OS-FEDERATION/identity_providers/${encodeURIComponent(idp)}/protocols/${encodeURIComponent(protocol)}/auth`,
+    path: `OS-FEDERATION/identity_providers/${readPathSegment(config, 'identity-provider')}/protocols/${readPathSegment(config, 'protocol')}/auth`,
     ...(token === undefined ? {} : { headers: { authorization: new Secret(`Bearer ${token.reveal()}`) } }),
     subject,
     // The provider decides who owns the token.

@@ -1,21 +1,9 @@
-import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { listUnset } from '../config/resolve-config.ts';
-import { ConfigError } from '../../shared/base/errors.ts';
-import { parseHeaderToken } from '../../shared/base/secret.ts';
-import type { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { buildFederatedRequest, identifyFederation, listMissingFederation } from './federated-request.ts';
+import { readHeaderToken } from './header-token.ts';
 import { FEDERATION_OPTIONS, TOKEN_KIND_OPTION } from './oidc-options.ts';
 import { makeProviderToken, wantsProviderToken } from './provider-token.ts';
-
-/** @throws ConfigError when the token is not valid in an HTTP header */
-function readAccessToken(config: ResolvedConfig): Secret {
-  const token = parseHeaderToken(config.secret('access-token')?.reveal().trim());
-  if (token !== undefined) return token;
-  throw new ConfigError(`${config.origin('access-token')} is not a token: it contains spaces or is too long`, {
-    hint: 'set it to the token alone, without "Bearer"',
-  });
-}
 
 /** An existing access token of a provider (Keystone API v3, "OS-FEDERATION"). */
 export const oidcAccessToken: AuthMethod = {
@@ -33,6 +21,7 @@ export const oidcAccessToken: AuthMethod = {
       env: ['OS_ACCESS_TOKEN'],
       help: 'access token of the provider',
       secret: true,
+      isToken: true,
       prompt: 'Access token',
     },
     TOKEN_KIND_OPTION,
@@ -44,7 +33,7 @@ export const oidcAccessToken: AuthMethod = {
   listMissing: (config) => [...listMissingFederation(config), ...listUnset(config, 'access-token')],
   identify: (config) => [...identifyFederation(config), config.secret('access-token')?.reveal()],
   async prepareRequest(config, { host }) {
-    const token = readAccessToken(config);
+    const token = readHeaderToken(config, 'access-token', 'set it to the token alone, without "Bearer"');
     const subject = `the token in ${config.origin('access-token')}`;
     if (wantsProviderToken(config))
       return makeProviderToken(token, { receivedAt: host.now(), serverAheadMs: 0, subject });

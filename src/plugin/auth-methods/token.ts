@@ -8,6 +8,7 @@ import type { StatusExplanation, StatusExplanations } from '../../shared/keyston
 import { Secret } from '../../shared/base/secret.ts';
 import type { AuthMethod } from './auth-method.ts';
 import { buildValidationRequest } from './existing-token.ts';
+import { readHeaderToken } from './header-token.ts';
 
 function explainStatuses(origin: string): StatusExplanations {
   const rejection: StatusExplanation = {
@@ -32,6 +33,17 @@ function explainStatuses(origin: string): StatusExplanations {
   };
 }
 
+/**
+ * Reads the Keystone token of the settings; empty if it is missing, which is noticed elsewhere.
+ *
+ * @throws ConfigError if no header can carry it
+ */
+export function readToken(config: ResolvedConfig): Secret {
+  if (!config.has('token')) return new Secret('');
+  const hint = 'set it to the token alone, as "openstack token issue -f value -c id" prints it';
+  return readHeaderToken(config, 'token', hint);
+}
+
 const listMissingToken = (config: ResolvedConfig): OptionName[] => listUnset(config, 'token');
 
 /** Keystone API v3, "Token authentication": exchanges a token for one with another scope and the same expiry. */
@@ -48,6 +60,7 @@ export const token: AuthMethod = {
       env: ['OS_TOKEN', 'OS_AUTH_TOKEN'],
       help: 'a Keystone token to exchange, or to use unchanged if no scope is set',
       secret: true,
+      isToken: true,
       prompt: 'Token',
     },
   ],
@@ -56,14 +69,14 @@ export const token: AuthMethod = {
   factor: {
     name: 'token',
     listMissing: listMissingToken,
-    buildContent: (config) => ({ id: config.secret('token') ?? '' }),
+    buildContent: (config) => ({ id: readToken(config) }),
     rejectionCause: 'expired or revoked token',
   },
   listMissing: (config) => [...listMissingScope(config), ...listMissingToken(config)],
   identify: (config) => ['token', config.secret('token')?.reveal(), ...listScopeFields(resolveScope(config))],
   async prepareRequest(config) {
     const scope = resolveScope(config);
-    const id = config.secret('token') ?? new Secret('');
+    const id = readToken(config);
     const common = {
       // Only Keystone knows the owner of the token.
       expected: { scope },

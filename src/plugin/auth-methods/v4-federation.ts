@@ -20,6 +20,7 @@ import {
 } from './browser-login.ts';
 import { IDENTITY_PROVIDER_OPTION } from './oidc-options.ts';
 import { explainReasonedStatuses } from './presented-jwt.ts';
+import { readPathSegment } from './path-segment.ts';
 
 /** The port of the Rust Keystone command line, which providers may allow already. */
 const DEFAULT_PORT = 8050;
@@ -93,7 +94,7 @@ async function prepareLogin(
   redirectUri: string,
 ): Promise<{ loginUrl: string; state: string }> {
   const base = replaceVersion(readAuthUrl(config) ?? '', 'v4');
-  const path = `federation/identity_providers/${encodeURIComponent(readIdp(config))}/auth`;
+  const path = `federation/identity_providers/${readPathSegment(config, 'identity-provider')}/auth`;
   const { scope } = splitScope(config);
   const body = serializeWithSecrets({ redirect_uri: redirectUri, ...(scope === undefined ? {} : { scope }) });
   const response = await http.send({ verb: 'POST', url: `${base}/${path}`, body });

@@ -19,6 +19,7 @@ import {
   requireUnexpiredJwt,
 } from './presented-jwt.ts';
 import type { JwtSource, PresentedJwt } from './presented-jwt.ts';
+import { readPathSegment } from './path-segment.ts';
 
 const HINT = 'set OS_JWT_FILE (--jwt-file) or OS_JWT to a valid JWT of your identity provider';
 
@@ -108,6 +109,7 @@ export const v4Jwt: AuthMethod = {
       env: ['OS_JWT'],
       help: 'the JWT to present',
       secret: true,
+      isToken: true,
       prompt: 'JWT',
     },
     {
@@ -157,7 +159,7 @@ export const v4Jwt: AuthMethod = {
     return {
       verb: 'POST',
       version: 'v4',
-      path: `federation/identity_providers/${encodeURIComponent(config.text('identity-provider') ?? '')}/jwt`,
+      path: `federation/identity_providers/${readPathSegment(config, 'identity-provider')}/jwt`,
       headers: {
         // In lower case, because older versions of the server do not recognize another spelling.
         authorization: new Secret(`bearer ${jwt.text.reveal()}`),

@@ -15,6 +15,7 @@ import {
   requireUnexpiredJwt,
 } from './presented-jwt.ts';
 import type { JwtSource, PresentedJwt } from './presented-jwt.ts';
+import { readPathSegment } from './path-segment.ts';
 
 /** The token of the service account in a pod. */
 const DEFAULT_TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -113,7 +114,7 @@ export const v4Kubernetes: AuthMethod = {
     return {
       verb: 'POST',
       version: 'v4',
-      path: `k8s_auth/instances/${encodeURIComponent(config.text('k8s-auth-instance-id') ?? '')}/auth`,
+      path: `k8s_auth/instances/${readPathSegment(config, 'k8s-auth-instance-id')}/auth`,
       // Rust Keystone named the rule a role until June 2026, and ignores the name that it does not know.
       body: { jwt: jwt.text, ...(role === undefined ? {} : { rule_name: role, role_name: role }) },
       expected: { scope },

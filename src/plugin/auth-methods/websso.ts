@@ -15,6 +15,7 @@ import type { AuthMethod } from './auth-method.ts';
 import { buildValidationRequest } from './existing-token.ts';
 import { FEDERATION_OPTIONS } from './oidc-options.ts';
 import { USER_OPTIONS } from './user.ts';
+import { readPathSegment } from './path-segment.ts';
 
 /** The port of keystoneauth, which operators may trust already. */
 const DEFAULT_PORT = 9990;
@@ -29,12 +30,12 @@ const UNKNOWN_TOKEN: StatusExplanation = {
 };
 
 function makeLoginUrl(v3: string, config: ResolvedConfig, origin: string): string {
-  const protocol = encodeURIComponent(config.text('protocol') ?? '');
-  const idp = config.text('identity-provider');
+  const protocol = readPathSegment(config, 'protocol');
+  const idp = readPathSegment(config, 'identity-provider');
   const path =
-    idp === undefined
+    idp === ''
       ? `auth/OS-FEDERATION/websso/${protocol}`
-      : `auth/OS-FEDERATION/identity_providers/${encodeURIComponent(idp)}/protocols/${protocol}/websso`;
+      : `auth/OS-FEDERATION/identity_providers/${idp}/protocols/${protocol}/websso`;
   return `${v3}/${path}?origin=${encodeURIComponent(origin)}`;
 }
 

@@ -23,14 +23,15 @@ const FLAWS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function readVariable(option: Option, name: string, text: string): Setting | undefined {
-  if (!option.secret) return parseSetting(option, cleanValue(text), name);
+  if (!option.secret || option.isToken) return parseSetting(option, cleanValue(text), name);
   const setting = parseSetting(option, text, name);
   const flaw = FLAWS.find(([pattern]) => pattern.test(text))?.[1];
   return setting === undefined || flaw === undefined ? setting : { ...setting, flaw };
 }
 
 /**
- * Reads the settings that variables make. Spaces, line breaks and quotes around a value that is no secret do not count.
+ * Reads the settings that variables make. Spaces, line breaks and quotes around a value do not count, unless a person may
+ * have chosen it as a secret.
  *
  * @throws ConfigError if a variable has a value that its option does not accept
  */

@@ -39,6 +39,8 @@ export interface Option<Name extends string = string, Group extends string = str
   readonly trustSensitive?: true | 'true' | 'unless true';
   /** Never printed anywhere. */
   readonly secret?: true;
+  /** A secret that a server made: no space, line break or quote around it can belong to it. */
+  readonly isToken?: true;
   /** A secret that works once, so the next login needs another one. */
   readonly singleUse?: true;
   /** The address of a server, which a prompt completes with https://. */
