@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload } from 'jose';
 import { makeMalformedToken } from '../support/malformed-tokens.ts';
-import { AUDIENCE, ISSUER_URL, makeForm, postForm } from '../support/issuer-settings.ts';
+import { AUDIENCE, encodeForm, ISSUER_URL, makeForm, postForm } from '../support/issuer-settings.ts';
 import { runIssuerCommand, startIssuer } from '../support/issuer.ts';
 import type { TestIssuer } from '../support/issuer.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
@@ -413,21 +413,37 @@ void t.test('a flood of made-up tokens does not reach Keystone, and users still 
   const token = issueToken(keystone);
   t.match(await postForm(issuer, makeForm(token)), { status: 200 });
   const counts = new Map<string, number>();
+  let answered = 0;
   const flood = Array.from({ length: 400 }, (_, index) =>
     postForm(issuer, makeForm(index % 2 === 0 ? makeFakeToken() : makeMalformedToken(index))).then(
       ({ status, headers }) => {
         const key = `${status}${headers['retry-after'] === undefined ? '' : ' retry'}`;
         counts.set(key, (counts.get(key) ?? 0) + 1);
+        answered += 1;
       },
     ),
   );
-  // Those in the queue wait for virtual time.
-  await issuer.clock.advance(1);
-  t.match(await postForm(issuer, makeForm(token)), { status: 200 }, 'a known token goes first');
-  await Promise.race([Promise.all(flood), issuer.clock.advance(20_000).then(() => Promise.all(flood))]);
+  // A known token goes first. On a connection of its own: the flood uses all others.
+  const exchangeKnown = async (): Promise<void> => {
+    const body = encodeForm(makeForm(token));
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const path = `${PREFIX}/token`;
+    t.match(await issuer.sendRequest({ method: 'POST', path, body, headers, tls: {} }), { status: 200 });
+  };
+  // Those in the queue wait for virtual time. It passes, by one turn, if nobody has been answered during an exchange.
+  for (let before = -1; answered < flood.length; before = answered) {
+    if (answered === before) await issuer.clock.advance(1_000);
+    await exchangeKnown();
+  }
+  await Promise.all(flood);
   t.equal(counts.get('400'), 400 - (counts.get('429 retry') ?? 0), JSON.stringify([...counts]));
   t.ok((counts.get('429 retry') ?? 0) > 50, 'most of those with the shape of a token are turned away');
-  t.ok(countValidations(keystone) < 130, `${countValidations(keystone)} validations`);
+  const asked = keystone.requests.filter(
+    ({ path, headers }) => path.startsWith('/v3/auth/tokens') && headers['x-subject-token'] !== token,
+  ).length;
+  // A burst of 100, and then one per second.
+  const limit = 101 + issuer.clock.monotonicMs() / 1_000;
+  t.ok(asked <= limit, `Keystone was asked about ${asked} of them, and about ${limit} at most`);
 });
 
 void t.test('the issuer speaks HTTP/2 with the same answers', async (t) => {
