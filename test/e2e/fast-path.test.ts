@@ -11,6 +11,7 @@ import { isReliableStamp, stampFile } from '../../src/shared/base/file-stamp.ts'
 import { makePki } from '../../scripts/lib/pki.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import type { StandInKeystone } from '../support/stand-in-keystone.ts';
+import { NODE_COMMAND } from '../support/built-programs.ts';
 import { PACKAGED_EXECUTABLE, PLUGIN_COMMAND, PLUGIN_PATH, RUNTIME } from '../support/run-plugin.ts';
 import { makeEnvironment, makeExecInfo, makeHome } from '../support/home.ts';
 import { makeIsolatedCommand } from '../support/run-plugin.ts';
@@ -137,7 +138,7 @@ async function checkHit(
   const nothing = join(home.path, 'nothing.cjs');
   // Node looks up the time zone for the first Date.
   writeFileSync(nothing, 'new Date(0).toISOString();');
-  const bare = await trace(fixture, [process.execPath, nothing]);
+  const bare = await trace(fixture, [...NODE_COMMAND, nothing]);
   const hit = await trace(fixture, PLUGIN_COMMAND);
   t.equal(hit.stdout, printed, 'it is a cache hit');
   t.strictSame(hit.network, [], 'no socket');

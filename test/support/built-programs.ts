@@ -23,14 +23,17 @@ export const PLUGIN_PATH: string = PACKAGED_EXECUTABLE ?? join(BUNDLE_FOLDER, 'c
 const jitter = process.env['CKA_JITTER'];
 
 /** Runs a program with the Node under test, with the delays of `npm test -- --jitter SEED`. */
-const NODE: readonly [string, ...string[]] = [process.execPath, ...(jitter === undefined ? [] : ['--require', jitter])];
+export const NODE_COMMAND: readonly [string, ...string[]] = [
+  process.execPath,
+  ...(jitter === undefined ? [] : ['--require', jitter]),
+];
 
 /** The command that runs it with the Node under test, independent of the PATH. */
 export const PLUGIN_COMMAND: readonly [string, ...string[]] =
-  PACKAGED_EXECUTABLE === undefined ? [...NODE, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
+  PACKAGED_EXECUTABLE === undefined ? [...NODE_COMMAND, PLUGIN_PATH] : [PACKAGED_EXECUTABLE];
 
 /** The webhook. */
 export const WEBHOOK_PATH: string = join(BUNDLE_FOLDER, 'k8s-keystone-auth.cjs');
 
 /** The command that runs it. */
-export const WEBHOOK_COMMAND: readonly [string, ...string[]] = [...NODE, WEBHOOK_PATH];
+export const WEBHOOK_COMMAND: readonly [string, ...string[]] = [...NODE_COMMAND, WEBHOOK_PATH];
