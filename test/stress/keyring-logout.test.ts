@@ -109,10 +109,10 @@ testWithKeyring('cache clean --all removes tokens from the keyring without revok
 testWithKeyring('logout reports a stopped keyring, and can be repeated', async (t, environment) => {
   const user = setUpAlice(t, environment);
   const script = `
-    "$@"; part; kill -STOP "$daemon"
+    "$@"; part; stop_keyring
     "$@" logout -o json; status=$?; part
     echo $status; part
-    kill -CONT "$daemon"; "$@" status -o json; part; "$@" logout -o json
+    continue_keyring; "$@" status -o json; part; "$@" logout -o json
   `;
   const { parts, stderr } = await runWithKeyring(user, script);
   const [, logout = '', exitStatus, status = '', secondLogout = ''] = parts;

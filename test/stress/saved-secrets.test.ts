@@ -10,7 +10,7 @@ import { startDelayingProxy } from '../support/delaying-proxy.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import { makeExecInfo, makeEnvironment } from '../support/home.ts';
-import { listPluginLines, makeKeyringCommand, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
+import { listPluginLines, makeKeyringCommand, runWithKeyring, SILENCE, testWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
 import { asAliceOnDemo, listSecrets } from '../support/login-settings.ts';
 import { watchRequests, listRequests } from '../support/request-log.ts';
@@ -336,6 +336,7 @@ testWithKeyring(
     // The keyring stops before the plugin knows the secret of the credential.
     proxy.holdBack = (respond, line) => {
       if (line.startsWith(`POST ${address.prefix}/v3/users/`)) {
+        writeFileSync(join(user.home.path, SILENCE), '');
         process.kill(Number(readFileSync(keyring, 'utf8')), 'SIGSTOP');
         hasStopped = true;
       }

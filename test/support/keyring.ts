@@ -27,19 +27,43 @@ export interface KeyringRun extends RunResult {
 
 const SEPARATOR = '--8<--';
 
-// The keyring starts with the home of the test and must not be the user's own keyring. The plugin gives a keyring three
-// seconds, of which a busy machine must use up as little as possible: so the keyring has stored something before the
-// plugin asks, and where it is allowed, both come before other programs.
+/** A file in the home: while it exists, the keyring is not expected to answer. */
+export const SILENCE = 'keyring-is-silent';
+
+/**
+ * Removes the limit of three seconds while the keyring answers: a busy machine may need longer to start the process that
+ * asks it. A packaged executable keeps the limit.
+ */
+const PATIENCE = `
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+const childProcess = require('node:child_process');
+const { execFile } = childProcess;
+childProcess.execFile = (file, args, options, done) => {
+  const isSilent = existsSync(join(process.env.HOME, '${SILENCE}'));
+  return execFile(file, args, isSilent ? options : { ...options, timeout: 0 }, done);
+};
+`;
+
+// The keyring starts with the home of the test and must not be the user's own keyring. It has stored something before
+// the plugin asks. Where it is allowed, both come before other programs, because a packaged executable is not patient.
 const prepare = `
   renice -n -10 $$ >/dev/null 2>&1
+  cat >"$HOME/patience.cjs" <<'END'
+${PATIENCE}
+END
   printf secret | gnome-keyring-daemon --unlock --components=secrets --daemonize >/dev/null 2>&1
   gdbus wait --session --timeout 240 org.freedesktop.secrets
   daemon=$(gdbus call --session --dest org.freedesktop.DBus --object-path /org/freedesktop/DBus \\
     --method org.freedesktop.DBus.GetConnectionUnixProcessID org.freedesktop.secrets | tr -dc '0-9 ' | tr -s ' ' '\\n' | tail -n 1)
   until printf first | secret-tool store --label=first first entry 2>/dev/null; do sleep 0.1; done
   secret-tool clear first entry
+  expect_silence() { touch "$HOME/${SILENCE}"; }
+  stop_keyring() { expect_silence; kill -STOP "$daemon"; }
+  continue_keyring() { kill -CONT "$daemon"; rm "$HOME/${SILENCE}"; }
   part() { printf '\\n${SEPARATOR}\\n'; }
   trap 'kill -CONT "$daemon"; kill -KILL "$daemon"' EXIT
+  export NODE_OPTIONS="--require $HOME/patience.cjs"
 `;
 
 /** Makes the command that runs a script with the keyring. */
@@ -56,7 +80,7 @@ export interface KeyringScript {
 
 /**
  * Runs a script for sh as someone with an unlocked keyring, on a private bus. `"$@"` is the command, `$daemon` is the
- * process of the keyring, and `part` ends a part of the output.
+ * process of the keyring, `stop_keyring` and `continue_keyring` stop and continue it, and `part` ends a part of the output.
  */
 export async function runWithKeyring(
   { home, settings }: Pick<Fixture, 'home' | 'settings'>,
