@@ -2,7 +2,8 @@
  * The user's list of trusted servers. The program finds this list through the system's user database, which a test
  * cannot change. So these tests use another Host. Everything else is real.
  */
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -91,6 +92,20 @@ const BROKEN: Readonly<Record<string, string>> = {
   'a scheme without an origin': 'file:///etc/passwd',
 };
 
+const NOBODY = 65_534;
+
+/** Reads the list without the permissions of root. */
+function readAsOther(home: string): unknown {
+  const read = (): unknown => readTrustedOrigins(fakeHost({ uid: process.geteuid?.(), accountHome: () => home }));
+  if (uid !== 0) return read();
+  process.seteuid?.(NOBODY);
+  try {
+    return read();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 void t.test('an invalid list is an error', async (t) => {
   const read = (t: Test, text: string, prepare: (file: string) => void = () => undefined): (() => unknown) => {
     const home = t.testdir();
@@ -111,6 +126,51 @@ void t.test('an invalid list is an error', async (t) => {
   await t.test('it is a folder', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': { 'trusted-origins': {} } } });
     t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
+  });
+  await t.test('it is a link to nowhere', async (t) => {
+    const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });
+    symlinkSync('dotfiles/list', join(home, '.config/client-keystone-auth/trusted-origins'));
+    t.throws(() => readTrustedOrigins(fakeHost({ uid, accountHome: () => home })), { message: /cannot be read/ });
+  });
+  await t.test('its name is misspelled', async (t) => {
+    const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });
+    const folder = join(home, '.config/client-keystone-auth');
+    const readList = (): unknown => readTrustedOrigins(fakeHost({ uid, accountHome: () => home }));
+    for (const name of [
+      'trusted_origins',
+      'trusted-origin',
+      'Trusted-Origins',
+      'trusted-orgins',
+      'trusted-origins.txt',
+    ]) {
+      writeFileSync(join(folder, name), 'https://good.example\n');
+      t.throws(readList, { message: `${join(folder, name)} is not read`, hint: /^rename it to trusted-origins, / });
+      rmSync(join(folder, name));
+    }
+    for (const name of [
+      'trusted-origins.off',
+      'trusted-origins.bak',
+      'trusted-origins~',
+      '#trusted-origins#',
+      'notes',
+    ]) {
+      writeFileSync(join(folder, name), '');
+    }
+    t.equal(readList(), undefined, 'these are other files');
+  });
+  await t.test('its folder cannot be entered, but the home can', { skip: process.platform === 'win32' }, async (t) => {
+    const home = mkdtempSync(join(tmpdir(), 'cka-home-'));
+    t.teardown(() => {
+      chmodSync(home, 0o700);
+      chmodSync(folder, 0o700);
+      rmSync(home, { recursive: true });
+    });
+    const folder = dirname(writeList(home, 'https://good.example'));
+    for (const path of [home, dirname(folder)]) chmodSync(path, 0o755);
+    chmodSync(folder, 0o000);
+    t.throws(() => readAsOther(home), { message: /trusted-origins cannot be read/ });
+    chmodSync(home, 0o000);
+    t.equal(readAsOther(home), undefined, 'a home of somebody else has no list');
   });
   await t.test('it is a circular link', async (t) => {
     const home = t.testdir({ '.config': { 'client-keystone-auth': {} } });

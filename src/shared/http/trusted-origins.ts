@@ -5,7 +5,7 @@
  * decide nothing about the certificates of these servers: they are always checked, by the authorities that the list
  * names or else by those of the system.
  */
-import { statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { getErrorCode, ConfigError } from '../base/errors.ts';
@@ -13,6 +13,7 @@ import { readStampedFile } from '../base/file-stamp.ts';
 import type { FileStamp } from '../base/file-stamp.ts';
 import { makeReadError, MAX_PEM_BYTES, readRegularFile } from '../base/read-file.ts';
 import type { Host } from '../base/host.ts';
+import { isSimilarName } from '../base/similar-name.ts';
 import type { Config } from '../options/config.ts';
 import { AUTHORITY_VARIABLES } from './system-authorities.ts';
 import { describeAuthoritiesOrigin, requireCertificate } from './tls-settings.ts';
@@ -38,16 +39,53 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 /** More than thousands of servers need. */
 const MAX_LIST_BYTES = 256 * 1024;
 
+const NAME = 'trusted-origins';
+
 /** A home that cannot be entered, as in containers that run under any uid, has no list. */
 const ABSENT_CODES = ['ENOENT', 'ENOTDIR', 'EACCES'];
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
 
 function statIfExists(file: string): Stats | undefined {
   try {
     return statSync(file);
   } catch (error) {
-    if (ABSENT_CODES.includes(getErrorCode(error))) return undefined;
+    const code = getErrorCode(error);
+    // A link to nowhere, or a list in a folder that cannot be entered: somebody has put it there.
+    const mayBeList = isThere(file) || (code === 'EACCES' && isThere(dirname(file)));
+    if (ABSENT_CODES.includes(code) && !mayBeList) return undefined;
     throw error;
   }
+}
+
+function listNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Refuses a file that is probably meant to be the list: without a list, any server is allowed. Names that editors give to
+ * copies do not count, nor those of a list that is switched off, such as `trusted-origins.off`.
+ *
+ * @throws ConfigError that names the file
+ */
+function rejectMisspelled(folder: string): void {
+  const isMeant = (name: string): boolean =>
+    !/^#|~$/.test(name) && (isSimilarName(name, NAME) || name.toLowerCase() === `${NAME}.txt`);
+  const name = listNames(folder).find(isMeant);
+  if (name === undefined) return;
+  throw new ConfigError(`${join(folder, name)} is not read, and any server would be allowed`, {
+    hint: `rename it to ${NAME}, or remove it`,
+  });
 }
 
 /** @throws ConfigError if other users can write to the file */
@@ -62,7 +100,10 @@ function rejectForeign(stats: Stats, file: string, uid: number | undefined): voi
 function readOwnFile(file: string, uid: number | undefined): string | undefined {
   try {
     const stats = statIfExists(file);
-    if (stats === undefined) return undefined;
+    if (stats === undefined) {
+      rejectMisspelled(dirname(file));
+      return undefined;
+    }
     rejectForeign(stats, file, uid);
     return readRegularFile(file, MAX_LIST_BYTES).bytes.toString();
   } catch (error) {
@@ -113,12 +154,13 @@ function parseLine(line: Line, host: Host): [string, ListedAuthority | undefined
  * Reads the list; undefined if there is none, which allows any server. With a list, the variables that replace the
  * system's authorities have no effect on this process any more.
  *
- * @throws ConfigError if the list or a file in it cannot be read, or other users can write to it
+ * @throws ConfigError if the list or a file in it cannot be read, or other users can write to it, or if its name is
+ *   misspelled
  */
 export function readTrustedOrigins(host: Host): TrustedOrigins | undefined {
   const home = host.accountHome();
   if (home === undefined) return undefined;
-  const file = join(home, '.config', 'client-keystone-auth', 'trusted-origins');
+  const file = join(home, '.config', 'client-keystone-auth', NAME);
   const text = readOwnFile(file, host.uid);
   if (text === undefined) return undefined;
   host.unsetVariables(AUTHORITY_VARIABLES);
