@@ -90,6 +90,24 @@ function listHostileTokens(good: string, key: Key): Readonly<Record<string, stri
   };
 }
 
+/** Tokens of an issuer whose clock is off, and whether they are accepted: kube-apiserver compares `nbf` and `exp`. */
+function listTokensOfWrongClocks(good: string, key: Key): readonly (readonly [name: string, string, boolean])[] {
+  const [header, claims] = good.split('.').slice(0, 2).map(decode);
+  const issue = (offset: number, lifetime = 600): string => {
+    const iat = Math.floor(Date.now() / 1_000) + offset;
+    const nbf = iat - Number(claims?.['iat']) + Number(claims?.['nbf']);
+    return forge(header ?? {}, { ...claims, iat, nbf, exp: iat + lifetime }, signWith(key));
+  };
+  return [
+    ['30 s ahead', issue(30), true],
+    ['5 minutes ahead', issue(300), true],
+    ['10 minutes ahead', issue(600), false],
+    ['30 s behind', issue(-30), true],
+    ['5 minutes behind', issue(-300), true],
+    ['5 minutes behind, with a lifetime of 2 minutes', issue(-300, 120), false],
+  ];
+}
+
 /** Tokens that are well signed, and that only the rules of the documented file refuse. */
 function listForbiddenTokens(good: string, key: Key): Readonly<Record<string, string>> {
   const [header, claims] = good.split('.').slice(0, 2).map(decode);
@@ -301,6 +319,8 @@ await testOnEachKubernetes(
       for (const [name, token] of Object.entries(listForbiddenTokens(good, key)))
         t.equal(await readStatus(cluster, token), 401, name);
     }
+    for (const [name, token, isAccepted] of listTokensOfWrongClocks(good, key))
+      t.equal((await readStatus(cluster, token)) !== 401, isAccepted, `a clock that is ${name}`);
     if ('missing' in packages) t.comment(skipBecause(packages.missing));
     else {
       const { body: jwks } = await (replicas[0]?.sendRequest({ path: '/jwks' }) ??

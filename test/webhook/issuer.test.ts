@@ -83,7 +83,7 @@ void t.test('a Keystone token becomes a token of the issuer with the same user a
     iss: ISSUER_URL,
     sub: '97b785ee1b534333bc6bd72787eed648',
     aud: AUDIENCE,
-    nbf: iat,
+    nbf: iat - 300,
     exp: iat + 600,
     preferred_username: 'alice',
     groups: ['c8e48b74036546c5b12bfc798932c4e2'],
@@ -163,6 +163,44 @@ void t.test('a token never outlives the Keystone token', async (t) => {
   const { body } = await postForm(issuer, makeForm(issueToken(keystone)));
   const { expires_in: seconds } = body as TokenAnswer;
   t.ok(seconds <= 200 && seconds > 0, `${seconds} s`);
+});
+
+void t.test('with any clock, a token ends no later than the Keystone token, by both clocks', async (t) => {
+  for (const aheadSeconds of [-300, -30, 0, 30, 300]) {
+    const keystone = await startTestKeystone(t, { lifetimeSeconds: 500 });
+    keystone.clockAheadSeconds = aheadSeconds;
+    const issuer = await startIssuer(t, { keystone });
+    const token = issueToken(keystone);
+    const { body } = await postForm(issuer, makeForm(token));
+    const { exp = 0, iat = 0 } = await verify(issuer, (body as TokenAnswer).access_token);
+    const end = (keystone.sessions.get(token)?.expiresAt.getTime() ?? 0) / 1_000;
+    t.ok(exp <= end, `Keystone ${aheadSeconds} s ahead: by its clock, ${end - exp} s before`);
+    t.ok(exp <= end - aheadSeconds + 5, 'by the clock of the issuer');
+    t.ok(exp - iat > 150 && exp - iat <= 500, `valid for ${exp - iat} s`);
+    const warning = /the clock of this machine is \d+ s (?:ahead of|behind) Keystone's; synchronize both/;
+    t.equal(warning.test(issuer.readOutput()), Math.abs(aheadSeconds) > 60, 'the log says so if it matters');
+  }
+});
+
+void t.test('the log says once that clocks differ, and that they agree again', async (t) => {
+  const keystone = await startTestKeystone(t);
+  const issuer = await startIssuer(t, { keystone });
+  const exchange = (aheadSeconds: number) => {
+    keystone.clockAheadSeconds = aheadSeconds;
+    return postForm(issuer, makeForm(issueToken(keystone)));
+  };
+  for (const aheadSeconds of [0, 120, 120, 90, 0, 0, -120]) t.match(await exchange(aheadSeconds), { status: 200 });
+  const lines = issuer
+    .readOutput()
+    .split('\n')
+    .filter((line) => line.includes('the clock of this machine'));
+  const expected = [
+    /is 1[12]\d s behind Keystone's/,
+    /agrees with Keystone's again/,
+    /is 1[12]\d s ahead of Keystone's/,
+  ];
+  t.equal(lines.length, expected.length);
+  for (const [index, pattern] of expected.entries()) t.match(lines[index], pattern);
 });
 
 void t.test('an audience gives only the claims that it lists, for its own lifetime', async (t) => {

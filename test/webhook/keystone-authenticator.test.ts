@@ -51,7 +51,7 @@ function setUp(
       const expiresAt = expiries.get(token);
       return expiresAt === undefined || expiresAt <= clock.now()
         ? { kind: 'refused', cause: 'not-accepted', reason: 'Keystone does not accept the token' }
-        : { kind: 'valid', owner: OWNER, groups: [], expiresAt };
+        : { kind: 'valid', owner: OWNER, groups: [], expiresAt, keystoneExpiresAt: expiresAt };
     },
     authenticate: async (token) => (await authenticate(new Secret(token))).verdict,
     issueToken(lifetimeMs = HOUR_MS) {

@@ -134,7 +134,7 @@ for (const priority of ['new', 'suspicious'] as const) {
 void t.test('the least recently used verdicts leave the cache', async (t) => {
   const entity = { id: 'x', name: 'x' };
   const owner = { user: entity, userDomain: entity, project: entity, projectDomain: entity, roles: [] };
-  const token: ValidToken = { kind: 'valid', owner, groups: [], expiresAt: Infinity };
+  const token: ValidToken = { kind: 'valid', owner, groups: [], expiresAt: Infinity, keystoneExpiresAt: Infinity };
   const cache = new VerdictCache({
     validTtlMs: 1_000,
     now: () => 0,
@@ -160,7 +160,11 @@ void t.test('a verdict does not count for longer because the clock was set back'
   const owner = { user: entity, userDomain: entity, project: entity, projectDomain: entity, roles: [] };
   let [time, elapsed] = [10_000_000, 0];
   const cache = new VerdictCache({ validTtlMs: 5_000, now: () => time, monotonicMs: () => elapsed });
-  cache.store('valid', { kind: 'valid', owner, groups: [], expiresAt: time + 3_600_000 }, elapsed);
+  cache.store(
+    'valid',
+    { kind: 'valid', owner, groups: [], expiresAt: time + 3_600_000, keystoneExpiresAt: Infinity },
+    elapsed,
+  );
   cache.store('refused', { kind: 'refused', cause: 'not-accepted', reason: 'no' }, elapsed);
   time -= 3_600_000;
   elapsed += 4_999;
@@ -169,7 +173,11 @@ void t.test('a verdict does not count for longer because the clock was set back'
   t.equal(cache.read('valid'), undefined, 'Keystone is asked again after 5 seconds');
   elapsed += 55_000;
   t.equal(cache.read('refused'), undefined, 'a refusal is forgotten after a minute');
-  cache.store('valid', { kind: 'valid', owner, groups: [], expiresAt: time + 60_000 }, elapsed);
+  cache.store(
+    'valid',
+    { kind: 'valid', owner, groups: [], expiresAt: time + 60_000, keystoneExpiresAt: Infinity },
+    elapsed,
+  );
   time += 60_000;
   t.match(cache.read('valid'), { kind: 'refused', cause: 'expired' }, 'the end of the token counts too');
   t.end();

@@ -21,6 +21,8 @@ export interface ValidToken {
   readonly groups: readonly KeystoneGroup[];
   /** ms since 1970, UTC, by our clock. */
   readonly expiresAt: number;
+  /** The same by Keystone's clock, for others whose clocks are not ours. */
+  readonly keystoneExpiresAt: number;
 }
 
 interface UnknownToken {
@@ -185,10 +187,30 @@ function startLater(
   return { cancel, result: () => result };
 }
 
+/** A larger difference between two clocks is a mistake that matters, in ms. */
+const MAX_SKEW_MS = 60_000;
+
+/** Makes the function that says when Keystone's clock and ours begin to differ, and when they agree again. */
+function makeClockWatch(warn: (message: string) => void): (serverAheadMs: number) => void {
+  let isSkewed = false;
+  return (serverAheadMs) => {
+    if (Math.abs(serverAheadMs) > MAX_SKEW_MS === isSkewed) return;
+    isSkewed = !isSkewed;
+    const direction = serverAheadMs > 0 ? 'behind' : 'ahead of';
+    const seconds = Math.round(Math.abs(serverAheadMs) / 1_000);
+    warn(
+      isSkewed
+        ? `the clock of this machine is ${seconds} s ${direction} Keystone's; synchronize both, for example with NTP`
+        : "the clock of this machine agrees with Keystone's again",
+    );
+  };
+}
+
 /** Makes the function that validates tokens. */
 export function makeTokenValidator(settings: TokenValidatorSettings): TokenValidator {
   const { refusesAccessRules, now, clock, recordOutcome } = settings;
   const startConversation = makeConversations(settings);
+  const watchClock = makeClockWatch(settings.warn);
 
   /** Reads the response to a validation; the groups are not in it. */
   function readValidation(token: Secret, response: HttpResponse): ValidationResult {
@@ -199,6 +221,7 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
     // Rust Keystone sends no such header.
     const subject = response.header('x-subject-token');
     if (subject !== undefined && subject !== token.reveal()) return unknown(WRONG_RESPONSE);
+    watchClock(response.serverAheadMs);
     const { details, expiresAt: expiresAtByKeystone } = parseToken(token, parseJsonObject(response.body));
     const expiresAt = limitExpiry(expiresAtByKeystone - response.serverAheadMs, response.respondedAt);
     const owner = readTokenOwner(details);
@@ -207,7 +230,7 @@ export function makeTokenValidator(settings: TokenValidatorSettings): TokenValid
       return { kind: 'refused', cause: 'access-rules', reason: 'access rules restrict its application credential' };
     }
     if (expiresAt <= now()) return { kind: 'refused', cause: 'expired', reason: 'the token has expired' };
-    return { kind: 'valid', owner, groups: [], expiresAt };
+    return { kind: 'valid', owner, groups: [], expiresAt, keystoneExpiresAt: expiresAtByKeystone };
   }
 
   async function validate(

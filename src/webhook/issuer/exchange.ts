@@ -149,7 +149,7 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
       issuer,
       audience,
       { owner, userInfo },
-      { now: now(), keystoneExpiresAt: valid.expiresAt },
+      { now: now(), expiresAt: valid.expiresAt, keystoneExpiresAt: valid.keystoneExpiresAt },
     );
     if (claims.exp <= claims.iat) throw makeRefusal('expired', 'the subject token has expired');
     const token = await signJwt(claims, key);

@@ -16,7 +16,11 @@ export interface TokenSubject {
 export interface TokenTimes {
   /** ms since 1970, UTC. */
   readonly now: number;
-  /** When the Keystone token ends, which the new one must not outlive. ms since 1970, UTC. */
+  /**
+   * When the Keystone token ends, which the new one must not outlive: by our clock, and by Keystone's. Whoever verifies the
+   * new one has a third clock. ms since 1970, UTC.
+   */
+  readonly expiresAt: number;
   readonly keystoneExpiresAt: number;
 }
 
@@ -36,12 +40,18 @@ export interface TokenClaims {
 /** How late Keystone's end of a token may seem, in ms: its clock is compared in whole seconds. */
 const ROUNDING_MS = 1_000;
 
+/**
+ * How long before it is issued a token is valid, in seconds. A verifier whose clock is behind ours refuses a token that is
+ * not valid yet: kube-apiserver if it is more than a minute behind.
+ */
+const START_MARGIN_SECONDS = 300;
+
 /** Makes the claims of a token. `exp` is not after `iat` if the Keystone token is about to end. */
 export function makeClaims(
   issuer: string,
   { name, lifetimeMs, claims }: Audience,
   { owner, userInfo }: TokenSubject,
-  { now, keystoneExpiresAt }: TokenTimes,
+  { now, expiresAt, keystoneExpiresAt }: TokenTimes,
 ): TokenClaims {
   const issuedAt = Math.floor(now / 1_000);
   const openstack = {
@@ -62,8 +72,8 @@ export function makeClaims(
     sub: owner.user.id,
     aud: name,
     iat: issuedAt,
-    nbf: issuedAt,
-    exp: Math.floor(Math.min(now + lifetimeMs, keystoneExpiresAt - ROUNDING_MS) / 1_000),
+    nbf: issuedAt - START_MARGIN_SECONDS,
+    exp: Math.floor(Math.min(now + lifetimeMs, expiresAt - ROUNDING_MS, keystoneExpiresAt - ROUNDING_MS) / 1_000),
     jti: randomUUID(),
     ...(claims.has('preferred_username') ? { preferred_username: userInfo.username } : {}),
     ...(claims.has('groups') ? { groups: userInfo.groups } : {}),
