@@ -139,8 +139,10 @@ async function demonstrate(folder: string, keystone: DemoKeystone): Promise<void
       const before = keystone.countLogins();
       const result = await run(command, args, { ...env, KUBECONFIG: kubeconfig });
       checkStatus(result, name);
-      logins.push(keystone.countLogins() - before);
-      say(`   $ ${name}    # ${turn}: ${String(logins.at(-1))} login(s) at Keystone, ${result.ms.toFixed(0)} ms`);
+      const count = keystone.countLogins() - before;
+      logins.push(count);
+      const atKeystone = `${count} ${count === 1 ? 'login' : 'logins'} at Keystone`;
+      say(`   $ ${name}    # ${turn}: ${atKeystone}, ${result.ms.toFixed(0)} ms`);
       say(indent(result.stdout));
       say();
     }
