@@ -102,7 +102,7 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const { method = '', url = '', headers } = request;
     plainRequests.push({ method, url, headers });
-    const target = URL.canParse(url) ? new URL(url) : undefined;
+    const target = URL.parse(url) ?? undefined;
     if (expectedAuthorization !== undefined && headers['proxy-authorization'] !== expectedAuthorization) {
       response.writeHead(407, { 'proxy-authenticate': 'Basic realm="test"' }).end();
     } else if (target?.protocol !== 'http:') response.writeHead(400).end();

@@ -55,7 +55,7 @@ const AUTH_CODE_OPTIONS: readonly Option[] = [
 function readRedirectUri(config: ResolvedConfig): string {
   const text = config.text('redirect-uri');
   if (text === undefined) return DEFAULT_REDIRECT;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = URL.parse(text) ?? undefined;
   if (url === undefined || !isPlaintextLoopback(url) || url.search !== '' || url.hash !== '') {
     const origin = config.origin('redirect-uri');
     throw new ConfigError(

@@ -104,7 +104,7 @@ async function prepareLogin(
     throw explainResponse({ ...describeLogin(config), statusExplanations }, base, response);
   }
   const loginUrl = textAt(login, 'auth_url') ?? '';
-  const state = URL.canParse(loginUrl) ? new URL(loginUrl).searchParams.get('state') : null;
+  const state = URL.parse(loginUrl)?.searchParams.get('state') ?? null;
   if (!/^https?:\/\//.test(loginUrl)) throw protocolError('Keystone returned no login address');
   if (state === null || state === '') throw protocolError('Keystone returned a login address without a state');
   return { loginUrl, state };

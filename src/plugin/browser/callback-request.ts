@@ -45,7 +45,7 @@ function isNavigation(headers: IncomingHttpHeaders): boolean {
 /** Whether a page of `origin` may have sent it; browsers send the origin "null" from https:// to http://. */
 function mayComeFrom(origin: string, headers: IncomingHttpHeaders): boolean {
   const { origin: sender = 'null', referer } = headers;
-  const refererOrigin = referer !== undefined && URL.canParse(referer) ? new URL(referer).origin : origin;
+  const refererOrigin = URL.parse(referer ?? '')?.origin ?? origin;
   return (sender === 'null' || sender === origin) && refererOrigin === origin;
 }
 

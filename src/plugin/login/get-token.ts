@@ -114,7 +114,7 @@ export function warnAboutSettings(login: LoginContext): void {
 
 function warnAboutForeignProxies({ config, host, reporter }: LoginContext): void {
   const texts = OPTIONS.flatMap(({ name, secret }) => (secret ? [] : (config.text(name) ?? [])));
-  const urls = texts.filter((text) => URL.canParse(text)).map((text) => new URL(text));
+  const urls = texts.flatMap((text) => URL.parse(text) ?? []);
   for (const variable of new Set(urls.flatMap((url) => findForeignProxy(host, url) ?? []))) {
     reporter.warn(
       `the proxy in ${variable} is not used: a kubeconfig may have set it, and without TLS it would see the credential`,

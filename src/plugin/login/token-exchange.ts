@@ -52,7 +52,7 @@ function readIssuerUrl(config: ResolvedConfig): URL {
   const origin = config.origin(URL_OPTION);
   const text = (config.text(URL_OPTION) ?? '').trim();
   const hint = `set ${origin} to something like https://issuer.example.com`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = URL.parse(text) ?? undefined;
   if (url === undefined) throw new ConfigError(`${origin} is not a URL`, { hint });
   if (url.protocol !== 'https:' && !isPlaintextLoopback(url)) {
     throw new ConfigError(`${origin} must begin with https://: the Keystone token is sent there`, { hint });

@@ -78,7 +78,7 @@ function readAuthnRequest(response: HttpResponse, origin: string): AuthnRequest 
   requireMessage(envelope, 'AuthnRequest');
   const consumerUrl = readAttribute(envelope, [PAOS, 'Request'], 'responseConsumerURL');
   const relayState = findBlock(envelope, ECP, 'RelayState')?.text;
-  const consumer = URL.canParse(consumerUrl) ? new URL(consumerUrl) : undefined;
+  const consumer = URL.parse(consumerUrl) ?? undefined;
   if (consumer?.origin === origin && consumer.username === '') {
     return { envelope, consumerUrl, relayState, cookies: addCookies(new Map(), response) };
   }

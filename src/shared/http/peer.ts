@@ -30,7 +30,7 @@ export function isPlaintextRemote(url: URL): boolean {
 
 /** Parses an http:// or https:// URL without a user name and a password; undefined for any other text. */
 export function parseWebUrl(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = URL.parse(text) ?? undefined;
   const isUsable = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
   return isUsable ? url : undefined;
 }

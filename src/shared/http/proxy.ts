@@ -41,9 +41,7 @@ function decode(text: string): string {
 /** Parses what follows the scheme; undefined if it names no host, or if a character of the password cut it short. */
 function parseAuthority(text: string): { url: URL; port: string } | undefined {
   // A URL drops the default port of its scheme, and SOCKS has no scheme that Node knows.
-  const [url, other] = [`http://${text}`, `https://${text}`].map((each) =>
-    URL.canParse(each) ? new URL(each) : undefined,
-  );
+  const [url, other] = [`http://${text}`, `https://${text}`].map((each) => URL.parse(each) ?? undefined);
   if (url === undefined || other === undefined || url.port === '0') return undefined;
   return (url.pathname + url.search + url.hash).includes('@') ? undefined : { url, port: url.port || other.port };
 }

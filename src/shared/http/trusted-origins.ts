@@ -136,7 +136,7 @@ function readAuthority(path: string, { where }: Line, uid: number | undefined): 
 function parseLine(line: Line, host: Host): [string, ListedAuthority | undefined] {
   const { text, where, folder } = line;
   const [, address = '', , ca] = /^(\S+)(\s+ca=(.+))?$/.exec(text) ?? [];
-  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const url = URL.parse(address) ?? undefined;
   const isBareOrigin = url?.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
   if (url === undefined || url.origin === 'null' || !isBareOrigin) {
     throw new ConfigError(`${where} is not an origin`, {

@@ -94,7 +94,7 @@ export async function discoverIssuer(http: HttpClient, at: Issuer): Promise<Issu
     throw makeProtocolError(at, `${name}, but ${at.peer.setting} is ${at.url}`);
   }
   const endpoint = textAt(document, 'token_endpoint');
-  const tokenUrl = endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  const tokenUrl = URL.parse(endpoint ?? '') ?? undefined;
   if (tokenUrl === undefined) throw makeProtocolError(at, 'names no token_endpoint');
   if (tokenUrl.origin !== new URL(at.url).origin || tokenUrl.username !== '' || tokenUrl.password !== '') {
     throw makeProtocolError(
@@ -108,7 +108,7 @@ export async function discoverIssuer(http: HttpClient, at: Issuer): Promise<Issu
 
 /** A trailing slash makes no difference. */
 function normalizeUrl(text: string): string {
-  return removeTrailingSlashes(URL.canParse(text) ? new URL(text).href : text);
+  return removeTrailingSlashes(URL.parse(text)?.href ?? text);
 }
 
 interface Refusal {

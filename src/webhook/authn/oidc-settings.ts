@@ -41,7 +41,7 @@ const NO_PREFIX = '-';
 
 function readIssuer(config: Config<OidcOptionName>): string {
   const text = config.text('oidc-issuer-url') ?? '';
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = URL.parse(text) ?? undefined;
   const isClean = url?.protocol === 'https:' && url.username === '' && url.password === '' && !/[?#]/.test(text);
   // Unchanged: tokens must name the issuer in the same way, up to the last slash.
   if (isClean) return text;

@@ -53,7 +53,7 @@ export function resolveIssuerConfig(host: Host, flags: Layer<string>, options: r
 
 function readIssuerUrl(config: IssuerConfig): string {
   const text = requireSetting(config.text('issuer-url'), 'issuer-url', 'KEYSTONE_ISSUER_URL');
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = URL.parse(text) ?? undefined;
   // Verifiers compare it letter by letter, so there must be one way to write it.
   const isClean =
     url?.protocol === 'https:' && (url.href === text || url.href === `${text}/`) && !/[?#@]|\/$/.test(text);
