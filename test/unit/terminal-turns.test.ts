@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import type { Test } from 'tap';
 import { acquireLock } from '../../src/plugin/cache/login-lock.ts';
 import { prune } from '../../src/plugin/cache/prune.ts';
 import { makeTerminalTurns } from '../../src/plugin/cache/terminal-turns.ts';
@@ -84,15 +85,28 @@ void t.test('a folder that cannot hold a lock keeps nobody from prompting', asyn
   turns.end();
 });
 
+/** Replaces the monotonic clock until the end of a test: a busy machine must not let time pass. */
+function stopMonotonicClock(t: Test): { nowMs: number } {
+  const clock = { nowMs: 0 };
+  t.intercept(performance, 'now', { value: () => clock.nowMs });
+  return clock;
+}
+
 void t.test('while another process prompts, a wait for its login is silent and does not end', async (t) => {
+  const clock = stopMonotonicClock(t);
   const folder = { path: t.testdir({}), uid };
   const options = { maxWaitMs: 1_500, isNoLongerNeeded: () => Promise.resolve(false), onLongWait: () => undefined };
   const release = await acquireLock(folder, KEY, options);
   let isPrompting = true;
   let questions = 0;
   let isAnnounced = false;
+  let looks = 0;
   const second = acquireLock(folder, KEY, {
     ...options,
+    isNoLongerNeeded: () => {
+      looks += 1;
+      return Promise.resolve(false);
+    },
     onLongWait: () => {
       isAnnounced = true;
       release?.();
@@ -104,10 +118,22 @@ void t.test('while another process prompts, a wait for its login is silent and d
   });
   let isOver = false;
   void second.then(() => (isOver = true));
-  const start = performance.now();
-  await waitUntil('more than the time of a wait', () => questions > 8 && performance.now() - start > 3_000);
+  /** Lets the wait see a later time. */
+  const passTo = async (ms: number): Promise<void> => {
+    clock.nowMs = ms;
+    const before = looks;
+    await waitUntil('the wait has looked', () => looks > before + 1);
+  };
+  // The wait begins with its first look.
+  await passTo(0);
+  // More than the time of a wait, and then again.
+  for (const ms of [1_200, 2_400, 10_000]) await passTo(ms);
   t.strictSame([isAnnounced, isOver], [false, false]);
+  t.ok(questions > 2, 'it has asked whether somebody prompts');
   isPrompting = false;
+  // A person notices the rest of the wait.
+  await passTo(10_000);
+  clock.nowMs = 11_200;
   const releaseSecond = await second;
   t.equal(isAnnounced, true, 'without a prompt, it is said what is being waited for');
   t.ok(releaseSecond, 'it gets the lock');
