@@ -1,6 +1,7 @@
 /** An exec stanza that runs this plugin, and the run that kubectl would start with it. */
 import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../cli/parse-command-line.ts';
 import type { Layer } from '../config/option.ts';
+import { EXEC_INFO } from '../exec/exec-credential.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { isPluginCommand, listStanzaArguments, readStanzaVariables } from '../kubeconfig/exec-stanza.ts';
 import type { KubeconfigContext } from '../kubeconfig/read-context.ts';
@@ -23,9 +24,6 @@ export function findExecStanza(context: KubeconfigContext): ExecStanza | undefin
   const command = textAt(exec, 'command') ?? '';
   return exec !== undefined && isPluginCommand(command) ? { context, exec, command } : undefined;
 }
-
-/** kubectl sets this variable itself, whatever the kubeconfig says. */
-const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
 
 /** Lists the variables of a stanza that reach the plugin. */
 export function listVariables({ exec }: ExecStanza): Environment {

@@ -21,6 +21,7 @@ import type { RunContext } from '../login/login-context.ts';
 import type { CommandOptionName } from './command-option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
+import { EXEC_INFO } from '../exec/exec-credential.ts';
 import { PROGRAM_NAME, USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { renderResult } from './render-result.ts';
@@ -117,8 +118,21 @@ function makeRun(host: Host, log: Log, flags: Layer<OptionName>): RunContext {
   return { host, execInfo: undefined, flags, reporter, userAgent: USER_AGENT, onFastPath: false };
 }
 
+/**
+ * Refuses a command that kubectl runs: a kubeconfig says who logs in and where, and not what else happens on this machine.
+ *
+ * @throws UsageError
+ */
+function rejectCommandOfKubectl({ env }: Host, words: readonly string[]): void {
+  if ((env[EXEC_INFO] ?? '') === '') return;
+  throw new UsageError(`kubectl can only run get-token, not "${words.join(' ')}"`, {
+    hint: `correct args in the exec stanza of the kubeconfig, or unset ${EXEC_INFO} in a script that kubectl runs`,
+  });
+}
+
 async function run(host: Host, log: Log): Promise<RunResult> {
   if (host.argv[0] === COMPLETE && host.argv.includes('--')) {
+    rejectCommandOfKubectl(host, [COMPLETE]);
     const lines = await completeCommandLine(host.argv, ALL_COMMANDS, EVERY_OPTION, (flags) =>
       makeRun(host, log, flags),
     );
@@ -131,6 +145,7 @@ async function run(host: Host, log: Log): Promise<RunResult> {
   }
   if (line.wantsVersion) return { document: renderLines([VERSION]), exitStatus: EXIT.ok };
   const command = await chooseCommand(line.words);
+  if (command !== GET_TOKEN_COMMAND) rejectCommandOfKubectl(host, command.words);
   const call = await prepareCall(host, log, command, line);
   const result = await command.run(call);
   return {

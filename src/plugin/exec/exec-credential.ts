@@ -6,6 +6,9 @@ import type { TerminalText } from '../../shared/base/terminal-text.ts';
 /** The API group of ExecCredential (Kubernetes documentation, "client authentication (v1)"). */
 export const API_GROUP = 'client.authentication.k8s.io';
 
+/** The variable with the input of kubectl, which sets it after those of the kubeconfig. */
+export const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
+
 /** The API versions that client-go supports; they have the same fields. */
 export const API_VERSIONS = [`${API_GROUP}/v1`, `${API_GROUP}/v1beta1`] as const;
 
