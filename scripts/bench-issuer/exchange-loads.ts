@@ -11,8 +11,8 @@ export const EXCHANGES = {
   knownReview: 'TokenReview of a known token',
   newReview: 'TokenReview of a new token',
   knownExchange: 'exchange of a known token',
-  knownExchangeRsa: 'exchange of a known token, with RS256',
   newExchange: 'exchange of a new token',
+  newExchangeRsa: 'exchange of a new token, with RS256',
   pluginExchange: 'exchange of a new token, as the plugin does it',
 } as const;
 
@@ -114,8 +114,8 @@ export function listExchangeCases(settings: ExchangeLoadSettings): readonly Benc
     review(EXCHANGES.knownReview, () => known),
     review(EXCHANGES.newReview, issueToken),
     exchange(EXCHANGES.knownExchange, issuer, () => known),
-    exchange(EXCHANGES.knownExchangeRsa, rsaIssuer, () => known),
     exchange(EXCHANGES.newExchange, issuer, issueToken),
+    exchange(EXCHANGES.newExchangeRsa, rsaIssuer, issueToken),
     {
       name: EXCHANGES.pluginExchange,
       pids: { server: issuer.pid },
