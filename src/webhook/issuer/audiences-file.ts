@@ -82,7 +82,9 @@ function readRule(value: YamlValue, where: string, reader: Reader): AudienceRule
 }
 
 function readLifetimeMs(mapping: YamlMapping, where: string, reader: Reader): number {
-  const text = mapping.get('lifetime_seconds') ?? String(DEFAULT_LIFETIME_SECONDS);
+  // A key without a value is a mistake, as elsewhere: the default could be longer than what was meant.
+  if (!mapping.has('lifetime_seconds')) return DEFAULT_LIFETIME_SECONDS * 1_000;
+  const text = mapping.get('lifetime_seconds');
   const seconds = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (seconds < MIN_LIFETIME_SECONDS || seconds > MAX_LIFETIME_SECONDS) {
     reader.fail(`lifetime-seconds of ${where} must be from ${MIN_LIFETIME_SECONDS} to ${MAX_LIFETIME_SECONDS}`);
