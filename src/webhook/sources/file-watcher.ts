@@ -2,7 +2,8 @@
  * Watches files and applies their content when it changes; invalid content is reported and the last valid content stays
  * in force. It reads the files each time and compares what they contain: a mounted ConfigMap or Secret changes by a
  * symbolic link in a parent folder, which a watch of the file does not see, and the size and the times of a file can be
- * the same after a change.
+ * the same after a change. What it finds must stay the same for a moment: the first half of a file that somebody writes
+ * can be valid, without the restrictions of the second half.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../shared/base/clock.ts';
@@ -13,7 +14,7 @@ import type { NamedFile } from './read-text-file.ts';
 export interface FileWatcher<T> {
   /** The last valid content. */
   current(): T;
-  /** Checks the files now. */
+  /** Applies what the files contain now: somebody has said that they are complete. */
   readonly check: () => void;
   close(): void;
 }
@@ -22,6 +23,7 @@ export interface FileWatcherSettings<T> {
   readonly files: readonly NamedFile[];
   /** Takes the texts of the files, in their order. */
   readonly parse: (texts: readonly string[]) => T;
+  /** How often the files are read, in ms. */
   readonly intervalMs: number;
   readonly clock: Clock;
   /** Called after each change, valid or not. */
@@ -29,6 +31,9 @@ export interface FileWatcherSettings<T> {
   /** Called after each check that finds the last valid content. */
   readonly onConfirmed: () => void;
 }
+
+/** How long content must stay the same before it is applied, in ms. */
+const SETTLE_MS = 500;
 
 /** The texts of the files, or why they cannot be read. */
 type Content = { readonly texts: readonly string[] } | { readonly failure: string };
@@ -73,8 +78,7 @@ export function startFileWatcher<T>(settings: FileWatcherSettings<T>): FileWatch
     onChange({ value });
   }
 
-  function check(): void {
-    const content = readContent(files);
+  function accept(content: Content): void {
     if (!isDeepStrictEqual(content, last)) {
       last = content;
       apply(content);
@@ -84,15 +88,21 @@ export function startFileWatcher<T>(settings: FileWatcherSettings<T>): FileWatch
 
   let cancelTimer: () => void;
   const checkLater = (): void => {
-    cancelTimer = clock.startTimer(intervalMs, () => {
-      checkLater();
-      check();
+    cancelTimer = clock.startTimer(intervalMs - SETTLE_MS, () => {
+      const first = readContent(files);
+      cancelTimer = clock.startTimer(SETTLE_MS, () => {
+        checkLater();
+        const content = readContent(files);
+        if (isDeepStrictEqual(content, first)) accept(content);
+      });
     });
   };
   checkLater();
   return {
     current: () => value,
-    check,
+    check: () => {
+      accept(readContent(files));
+    },
     close: () => {
       cancelTimer();
     },
