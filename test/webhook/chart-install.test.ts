@@ -20,7 +20,7 @@ import { waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview } from '../support/webhook-client.ts';
 import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
-import { makeTestFolder, shareTestPki } from '../support/webhook-settings.ts';
+import { makeTestFolder, PATIENT_REVIEWS, shareTestPki } from '../support/webhook-settings.ts';
 
 const NAMESPACE = 'identity';
 const NAME = 'keystone';
@@ -105,7 +105,7 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
   const args = podSpec.containers[0].args
     .filter((argument) => !/^--(listen|log-level|shutdown-grace)=/.test(argument))
     .map((argument) => argument.replace(VOLUMES_FOLDER, mounts));
-  const webhook = await startWebhookProcess(t, { keystone, args });
+  const webhook = await startWebhookProcess(t, { keystone, args: [...args, ...PATIENT_REVIEWS] });
   t.match(await webhook.sendRequest({ path: '/readyz' }), { status: 200 });
   t.match(await webhook.reviewToken(issueToken(keystone)), { authenticated: true, user: { username: 'alice' } });
   t.ok(await webhook.isAllowed(makeAccessReview({ namespace: 'web' })), 'the policy of the values allows it');

@@ -22,6 +22,7 @@ import { findPodSpec, helmIn, skipWithoutHelm } from '../support/rendered-chart.
 import type { KubernetesObject, PodSpec } from '../support/rendered-chart.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
+import { PATIENT } from '../support/stress.ts';
 import { pickSize } from '../support/test-size.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startServerProcess } from '../support/webhook-process.ts';
@@ -35,12 +36,13 @@ const KEYS = 'signing-keys';
 const KEYS_PATH = `/api/v1/namespaces/${NAMESPACE}/secrets/${KEYS}`;
 const DATA_KEY = 'signing-keys.json';
 const AUDIENCE = 'cluster-a';
+const ISSUER_PATH = '/keystone';
 
 /** Parallel loops of kubectl while the key changes. */
 const LOOPS = pickSize(20, 3);
 
-/** How long a new key is published before it signs, in ms: both replicas read it at once, and the API server within 1 s. */
-const WAITS_MS = 5_000;
+/** How long both replicas have published a new key before it signs, in ms: the API server reads it within 1 s. */
+const WAITS_MS = 10_000;
 
 const MOUNT_NAMESPACE = ['--map-root-user', '--mount'];
 const skip = skipWithoutHelm || skipWithout('a mount namespace', () => canRun('unshare', ...MOUNT_NAMESPACE, 'true'));
@@ -154,6 +156,13 @@ async function rotateSoon(cluster: Cluster, kubeconfig: string, replicas: readon
   };
   const place = ['--signing-keys-secret', `${NAMESPACE}/${KEYS}`, '--kubeconfig', kubeconfig];
   await runIssuerCommand('rotate', ...place);
+  reload();
+  for (const replica of replicas) {
+    await waitUntil('a replica publishes the new key', async () => {
+      const jwks = (await replica.sendRequest({ path: `${ISSUER_PATH}/jwks` })).body;
+      return (jwks as { readonly keys: readonly unknown[] }).keys.length === 2;
+    });
+  }
   const { body } = await cluster.request(KEYS_PATH);
   const secret = body as { readonly data: Readonly<Record<string, string>> };
   const document = JSON.parse(Buffer.from(secret.data[DATA_KEY] ?? '', 'base64').toString()) as KeyDocument;
@@ -214,7 +223,7 @@ async function checkIssuer(t: Test, environment: TestEnvironment, programs: Clus
   const { folder } = place;
   const ports = [await findFreePort(), await findFreePort()];
   const balancer = await startLoadBalancer(t, ports);
-  const url = `https://127.0.0.1:${balancer.port}/keystone`;
+  const url = `https://127.0.0.1:${balancer.port}${ISSUER_PATH}`;
   const cluster = await startCluster(t, environment, programs, {
     place,
     webhookPort: 9,
@@ -278,7 +287,7 @@ async function checkIssuer(t: Test, environment: TestEnvironment, programs: Clus
       ...['kubeconfig', 'add', `--kubeconfig=${kubeconfig}`, '--name=web', `--server=${cluster.url}`],
       ...['--set-current', `--certificate-authority=${pki.ca}`, `--token-exchange-url=${url}`],
       ...[`--token-exchange-cacert=${pki.ca}`, `--token-exchange-audience=${AUDIENCE}`],
-      ...['--command=client-keystone-auth-under-test', '--auth-type=password'],
+      ...['--command=client-keystone-auth-under-test', '--auth-type=password', ...PATIENT],
     ],
   });
   t.equal(add.status, 0, add.stderr);
