@@ -63,10 +63,7 @@ function replaceImport(name: RegExp, file: string): Plugin {
 }
 
 /** yargs and its parser read import.meta.url, which CommonJS does not have. */
-const moduleUrl = {
-  define: { 'import.meta.url': '__moduleUrl' },
-  banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
-};
+const moduleUrl = { define: { 'import.meta.url': 'moduleUrl' }, inject: ['scripts/lib/module-url-shim.ts'] };
 
 /**
  * Parts of got that no request of ours uses, by how got imports them, and what takes their place: HTTP/2 (got's own and
@@ -325,6 +322,7 @@ for (const { file, entry, replacements } of SEPARATE) {
     ...moduleUrl,
     ...replacements,
     define: { ...moduleUrl.define, ...replacements?.define },
+    inject: [...moduleUrl.inject, ...(replacements?.inject ?? [])],
     stdin: { contents: entry, resolveDir: '.' },
   });
 }
@@ -337,7 +335,7 @@ const webhook = await bundle({
   outfile: WEBHOOK,
   metafile: true,
   plugins: [...separateInWebhook, requireAtRunTime(/^\.\/run-issuer\.ts$/, './issuer.cjs')],
-  banner: { js: `#!/usr/bin/env node\n${moduleUrl.banner.js}` },
+  banner: { js: '#!/usr/bin/env node' },
 });
 checkWebhook(webhook.metafile, NOT_IN_WEBHOOK);
 const issuer = await bundle({

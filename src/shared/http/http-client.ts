@@ -114,20 +114,17 @@ function makeRetryOptions(isSingleUse: boolean): NonNullable<OptionsInit['retry'
   };
 }
 
-async function openGot(userAgent: string): Promise<Got> {
-  const { default: got } = await import('got');
-  return got.extend({
-    followRedirect: false,
-    decompress: false,
-    maxHeaderSize: MAX_HEADERS_BYTES,
-    responseType: 'text',
-    headers: { 'user-agent': userAgent, accept: 'application/json', 'accept-encoding': 'identity' },
-    timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
-  });
-}
+/** The options of every request. They are not those of an extended got, which would copy them once more. */
+const COMMON_OPTIONS = {
+  followRedirect: false,
+  decompress: false,
+  maxHeaderSize: MAX_HEADERS_BYTES,
+  responseType: 'text',
+  timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
+} as const;
 
 /** What an exchange needs in addition to the request. */
-interface ExchangeContext extends Pick<HttpSettings, 'host' | 'deadlineMs' | 'trustedOrigins'> {
+interface ExchangeContext extends Pick<HttpSettings, 'host' | 'userAgent' | 'deadlineMs' | 'trustedOrigins'> {
   readonly got: Got;
   readonly agents: Agents;
   /** Whether the agents serve requests with one credential only. */
@@ -145,9 +142,10 @@ export async function openHttpClient(settings: HttpSettings): Promise<SharedHttp
   if (settings.tls.ca === undefined) checkSystemAuthorities(settings.host.env);
   const context = {
     host: settings.host,
+    userAgent: settings.userAgent,
     deadlineMs: settings.deadlineMs,
     trustedOrigins: settings.trustedOrigins,
-    got: await openGot(settings.userAgent),
+    got: (await import('got')).default,
     budget: makeTimeBudget(settings.deadlineMs),
     clock: settings.clock ?? SYSTEM_CLOCK,
   };
@@ -268,15 +266,16 @@ function canShareConnection(
 
 /** Sends a request to `url`, with retries but without redirects. */
 async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
-  const { host, got, agents, budget, clock } = context;
+  const { host, userAgent, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
   const { agent, proxy, request: send } = agents.choose(url, !canShareConnection(request, context));
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
   const pending = got(url, {
+    ...COMMON_OPTIONS,
     method: request.verb,
-    headers: makeHeaders(request),
+    headers: makeHeaders(request, userAgent),
     agent,
     request: sendBodyAtOnce(send ?? sendDirectly, request.body),
     retry: makeRetryOptions(request.isSingleUse === true),
@@ -323,9 +322,13 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
   }
 }
 
-function makeHeaders({ headers = {}, body, isForm }: HttpRequest): Record<string, string> {
-  const type = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
-  const result: Record<string, string> = body === undefined ? {} : { 'content-type': type };
+function makeHeaders({ headers = {}, body, isForm }: HttpRequest, userAgent: string): Record<string, string> {
+  const result: Record<string, string> = {
+    'user-agent': userAgent,
+    accept: 'application/json',
+    'accept-encoding': 'identity',
+  };
+  if (body !== undefined) result['content-type'] = isForm ? 'application/x-www-form-urlencoded' : 'application/json';
   for (const [name, value] of Object.entries(headers)) {
     result[name] = typeof value === 'string' ? value : value.reveal();
   }
