@@ -13,8 +13,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { compileFunction, Script } from 'node:vm';
 import { compiledAssetName, BUNDLE_PARAMETERS } from '../../../src/plugin/packaged/node/bundle-format.ts';
 
-/** Flags that compile everything, with the same result each time: hash tables do not get the seed of the run. */
-export const EAGER_FLAGS = ['--no-lazy', '--no-rehash-snapshot'];
+/** Flags that compile with the same result each time: hash tables do not get the seed of the run. */
+export const COMPILE_FLAGS = ['--no-rehash-snapshot'];
+
+/** Flags that compile everything. */
+export const EAGER_FLAGS = ['--no-lazy', ...COMPILE_FLAGS];
 
 const VERSIONS_BYTES = 8;
 const FLAGS_AT = 12;

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { fetchPackageFile, readLockedPackage } from '../../lib/npm-package.ts';
 import { compiledAssetName } from '../../../src/plugin/packaged/node/bundle-format.ts';
 import { scrubEnvNames } from './scrub-env-names.ts';
-import { EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';
+import { COMPILE_FLAGS, EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';
 import { dropLocalSymbols } from './mach-o-symbols.ts';
 import { signAdHoc } from './mach-o.ts';
 import { removeSignature } from './pe.ts';
@@ -62,6 +62,12 @@ const PLUGIN_ARGV = [
   '--use-openssl-ca',
   ...COMMON_ARGV,
 ];
+
+/**
+ * The bundles of most logins, of which every function is compiled. Of the others, V8 compiles a function when it is called:
+ * their compiled code would make the executable 2 MB larger.
+ */
+const LOGIN_BUNDLES: ReadonlySet<string> = new Set(['slow.cjs', 'got.cjs', 'yaml.cjs', 'keyring.cjs']);
 
 const COMPILER = resolve('scripts/package/node-binary/code-cache.ts');
 
@@ -123,8 +129,14 @@ async function makeBlob(target: Target, program: Program, staging: string): Prom
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   if (hasKeyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyringPackage));
   const compiled = isShortLived && isHost(target);
-  if (compiled)
-    await runNode([...EAGER_FLAGS, '--disable-warning=ExperimentalWarning'], [COMPILER, ...bundles], staging);
+  if (compiled) {
+    for (const [flags, names] of [
+      [EAGER_FLAGS, bundles.filter((name) => LOGIN_BUNDLES.has(name))],
+      [COMPILE_FLAGS, bundles.filter((name) => !LOGIN_BUNDLES.has(name))],
+    ] as const) {
+      await runNode([...flags, '--disable-warning=ExperimentalWarning'], [COMPILER, ...names], staging);
+    }
+  }
   const code = compiled ? bundles.map(compiledAssetName) : [];
   const assets = [...bundles, ...code, ...(hasKeyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
