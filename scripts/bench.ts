@@ -30,10 +30,8 @@ import type { Estimate } from './lib/estimate.ts';
 import { findGo } from './lib/go.ts';
 import { AWS_AUTHENTICATOR, buildGoTools, findGoToolPath } from './lib/go-tools.ts';
 import { makePki } from './lib/pki.ts';
-import { listAssets, readBundles } from './package/bundle-list.ts';
-import { makeBunExecutable } from './package/bun-binary/executable.ts';
-import { describePlugin, makeExecutable } from './package/node-binary/executable.ts';
-import { hostTarget } from './package/targets.ts';
+import { makeBothExecutables } from './package/both-runtimes.ts';
+import { XZ_LEVELS } from './package/system-files.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
 const WARM_UP = 5;
@@ -118,30 +116,10 @@ const makeBar = ({ name, ms, p10, p90 }: Figures): Bar => ({
   reference: name === REFERENCE,
 });
 
+/** Compresses a file as in the packages of a release, and returns its size in bytes. */
 async function compressedSize(file: string): Promise<number> {
-  const { stdout } = await run('/bin/sh', ['-c', 'xz -6 -T0 -c "$0" | wc -c', file]);
+  const { stdout } = await run('/bin/sh', ['-c', 'xz "-$1" -T0 -c "$0" | wc -c', file, String(XZ_LEVELS.small)]);
   return Number(stdout);
-}
-
-interface Programs {
-  readonly bun: string;
-  readonly packagedNode: string;
-  readonly node: string;
-}
-
-/** Makes both executables, and copies them and Node to a folder. */
-async function makePrograms(folder: string): Promise<Programs> {
-  await import('./build.ts');
-  const assets = listAssets(await readBundles());
-  const copy = (from: string, name: string): string => {
-    const path = join(folder, name);
-    copyFileSync(from, path);
-    return path;
-  };
-  // Both have the same path in out/. The one of Node stays there.
-  const bun = copy((await makeBunExecutable(hostTarget(), assets)).path, 'on-bun');
-  const packagedNode = copy((await makeExecutable(hostTarget(), describePlugin(assets))).path, 'on-node');
-  return { bun, packagedNode, node: copy(process.execPath, 'node') };
 }
 
 /** Builds the plugin in Go the first time; undefined without a toolchain. */
@@ -153,7 +131,9 @@ async function findAwsAuthenticator(): Promise<string | undefined> {
 
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
-  const { bun, packagedNode, node } = await makePrograms(home);
+  const { bun, node: packagedNode } = await makeBothExecutables(home);
+  const node = join(home, 'node');
+  copyFileSync(process.execPath, node);
   const aws = await findAwsAuthenticator();
   const unpackaged = [node, resolve('dist/client-keystone-auth.cjs')];
   const pki = await makePki(join(home, 'pki'));

@@ -29,7 +29,7 @@ import type { BuiltExecutable } from './package/keyring-addon.ts';
 import { describePlugin, makeExecutable, WEBHOOK_PROGRAM } from './package/node-binary/executable.ts';
 import { getDefaultRuntime, LINUX_LIBRARIES, RUNTIMES } from './package/runtimes.ts';
 import type { Runtime } from './package/runtimes.ts';
-import { renderCompletions } from './package/system-files.ts';
+import { renderCompletions, XZ_LEVELS } from './package/system-files.ts';
 import { makeImages } from './package/images/images.ts';
 import { makeNpmPackage } from './package/npm.ts';
 import { renderManPage } from './package/man-page.ts';
@@ -113,7 +113,7 @@ async function makePackages(target: Target, runtime: Runtime): Promise<void> {
   const documents = {
     ...texts,
     libraries: LINUX_LIBRARIES[runtime],
-    xzLevel: options.small ? 6 : 1,
+    xzLevel: options.small ? XZ_LEVELS.small : XZ_LEVELS.quick,
     licensesFile: documentPath(target, PROGRAM_NAME, LICENSES),
   };
   await Promise.all([

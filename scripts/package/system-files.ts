@@ -15,6 +15,12 @@ export function renderCompletions(): Completions {
   return { bash: getCompletionScript('bash'), zsh: getCompletionScript('zsh'), fish: getCompletionScript('fish') };
 }
 
+/**
+ * The levels of xz for packages: quick, and small for a release. Level 9 has room for half an executable in its memory, and
+ * needs 65 MiB to unpack. Filters for machine code would save as much, but not every program unpacks them.
+ */
+export const XZ_LEVELS = { quick: 1, small: 9 } as const;
+
 /** The documents that accompany every executable. */
 export interface PackageDocuments {
   readonly manPage: string;
