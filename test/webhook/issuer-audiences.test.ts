@@ -90,11 +90,14 @@ void t.test('a file with a mistake is refused as a whole, with the place and adv
     [one({ name: 'a b' }), /needs a name of 1 to 255 visible ASCII characters/],
     [one({ allow: [] }), /allow of audience "a" must be a list that is not empty/],
     [one({ allow: undefined }), /allow of audience "a" must be a list/],
-    [one({ deny: [] }), /audience|unknown key "deny"; its keys are name, lifetime-seconds, claims, allow/],
+    [one({ deny: [] }), /unknown key "deny"; its keys are name, lifetime-seconds, claims, allow$/],
+    [one({ lifetime_second: 60 }), /unknown key "lifetime_second"; did you mean "lifetime-seconds"\?/],
     [one({ lifetime: 60 }), /unknown key "lifetime"/],
     [one({ 'lifetime-seconds': 59 }), /lifetime-seconds of audience "a" must be from 60 to 3600/],
     [one({ 'lifetime-seconds': 3601 }), /must be from 60 to 3600/],
     [one({ 'lifetime-seconds': '10m' }), /must be from 60 to 3600/],
+    [one({ 'lifetime-seconds': 'x60' }), /must be from 60 to 3600/],
+    [one({ 'lifetime-seconds': '600s' }), /must be from 60 to 3600/],
     [one({ 'lifetime-seconds': null }), /must be from 60 to 3600/],
     ['audiences: [{name: a, lifetime-seconds: , allow: [{roles: [x]}]}]', /lifetime-seconds of audience "a" must be/],
     [one({ 'lifetime-seconds': [60] }), /must be from 60 to 3600/],
@@ -106,6 +109,8 @@ void t.test('a file with a mistake is refused as a whole, with the place and adv
     [rule({ roles: null }), /roles of rule 1 of audience "a" must be a list/],
     [rule({ roles: 'member' }), /must be a list/],
     [rule({ roles: [{}] }), /must be a list of strings/],
+    [rule({ roles: ['a', ''] }), /roles of rule 1 of audience "a" must be a list of strings/],
+    [rule({ projects: ['f'.repeat(33)] }), /the name of a project is unique in its domain only/],
     [rule({ roles: ['a', 'a'] }), /contains "a" twice/],
     [rule({ roles: ['*'] }), /contains "\*", which is no name; leave roles out for any/],
     [rule({ Roles: ['a'] }), /unknown key "Roles"; did you mean "roles"\?/],
@@ -120,7 +125,35 @@ void t.test('a file with a mistake is refused as a whole, with the place and adv
     ],
   ];
   for (const [text, message] of rows)
-    t.throws(() => parseAudiences(text, 'audiences.yaml'), { code: 'config-invalid', message }, text);
+    t.throws(() => parseAudiences(text, 'audiences.yaml'), { code: 'config-invalid', message, hint: /./ }, text);
+  t.throws(() => parseAudiences(one({ claims: [] }), 'audiences.yaml'), {
+    message: /^audiences\.yaml: /,
+    hint: 'correct it as described in docs/webhook/issuer.md',
+  });
+  t.end();
+});
+
+void t.test('only 32 hexadecimal digits are an ID', (t) => {
+  for (const name of ['f'.repeat(33), `${'f'.repeat(32)}-x`, `x-${'f'.repeat(32)}`]) {
+    t.ok(allows([{ domains: [name] }], { userDomain: { id: DOMAIN, name } }), `${name} is a name`);
+    t.notOk(allows([{ domains: [name] }], { userDomain: { id: name, name: 'acme' } }), `and no ID`);
+  }
+  t.end();
+});
+
+void t.test('there can be several audiences, with lifetimes from a minute to an hour', (t) => {
+  const audiences = ['one', 'two'].map((name, index) => ({
+    ...{ name, allow: [{ roles: ['x'] }] },
+    'lifetime-seconds': [60, 3_600][index],
+  }));
+  const parsed = parseAudiences(JSON.stringify({ audiences }), 'f');
+  t.strictSame(
+    [...parsed.values()].map(({ name, lifetimeMs }) => [name, lifetimeMs]),
+    [
+      ['one', 60_000],
+      ['two', 3_600_000],
+    ],
+  );
   t.end();
 });
 
