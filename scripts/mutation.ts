@@ -73,6 +73,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'test/webhook/issuer-keys.test.ts',
       'test/webhook/issuer.test.ts',
       'test/property/signing-keys.test.ts',
+      'test/unit/token-exchange-parts.test.ts',
     ],
   },
 };
