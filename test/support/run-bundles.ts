@@ -15,6 +15,7 @@ import { identifyProcess } from '../../src/shared/base/process-identity.ts';
 import { makeEnvironment } from './home.ts';
 import { BUNDLE_FOLDER } from './run-plugin.ts';
 import type { PluginRun, RunResult } from './run-plugin.ts';
+import { HANG_GUARD_MS } from './wait-until.ts';
 
 type Load = (name: string) => unknown;
 type StartTimer = (callback: (...args: unknown[]) => void, ms: number, ...args: unknown[]) => NodeJS.Timeout;
@@ -31,6 +32,9 @@ const TERMINAL = '/dev/tty';
 
 /** The longest time of a timer. */
 const NEVER_MS = 2 ** 31 - 1;
+
+/** A timer as long as this is a deadline for servers, which a busy machine must not miss: it only ends what hangs. */
+const DEADLINE_MS = 10_000;
 
 /** The file system of a run, which has no terminal: the one of the test belongs to a developer. */
 const withoutTerminal: typeof fs = {
@@ -59,7 +63,8 @@ function makeLoad(holdTimer: HoldTimer): Load {
   const startTimer: StartTimer = (callback, ms, ...args) => {
     const isHeld = holdTimer(ms, () => callback(...args));
     // The run waits for a timer that the test holds too, and can cancel it.
-    return isHeld ? setTimeout(() => undefined, NEVER_MS) : setTimeout(callback, ms, ...args);
+    if (isHeld) return setTimeout(() => undefined, NEVER_MS);
+    return setTimeout(callback, ms < DEADLINE_MS ? ms : Math.max(ms, HANG_GUARD_MS), ...args);
   };
   const modules = new Map<string, { exports: unknown }>();
   const load: Load = (name) => {
