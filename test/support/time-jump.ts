@@ -12,8 +12,8 @@ export const UNTIL_JUMP = '3000';
 /** How far the clock jumps, in ms. */
 const JUMP_MS = 7_200_000;
 
-/** A timer that takes longer is a deadline. */
-const LONG_MS = 1_000_000;
+/** A timer as long as this is a deadline, in ms. Without a jump, it does not pass. */
+const LONG_MS = 10_000;
 
 export interface TimeJump {
   /** The variables of the runs. */
@@ -32,7 +32,7 @@ const hasJumped = () => existsSync(${JSON.stringify(mark)});
 const { setTimeout } = globalThis;
 globalThis.setTimeout = Object.assign((task, ms, ...args) => {
   // What begins after the jump has its own time.
-  if (!(ms > ${LONG_MS}) || hasJumped()) return setTimeout(task, ms, ...args);
+  if (!(ms >= ${LONG_MS}) || hasJumped()) return setTimeout(task, ms, ...args);
   const timer = setInterval(() => {
     if (!hasJumped()) return;
     clearInterval(timer);
