@@ -66,11 +66,21 @@ async function timeRuns(start: () => readonly ReturnType<typeof startProgram>[])
   return seconds;
 }
 
+/**
+ * Starts 200 runs of a program, each with a parent of its own, as 200 kubectl do: the same parent would ask again because of
+ * a rejection. The shell starts them faster than this process could, which is also the Keystone.
+ */
+const START_HERD =
+  'n=200; while [ "$n" -gt 0 ]; do ("$0" "$@" >/dev/null || echo "status $?" >&2) & n=$((n-1)); done; wait';
+
 /** Measures 200 runs of a program that start together with an empty cache, in seconds. */
 function measureHerd(command: readonly string[]): Promise<number> {
-  return withKeystone(async (_standIn, env) =>
-    timeRuns(() => Array.from({ length: 200 }, () => startProgram([...command, ...PATIENT], env))),
-  );
+  return withKeystone(async (_standIn, env) => {
+    const startedAt = performance.now();
+    const { stderr } = await startProgram(['/bin/sh', '-c', START_HERD, ...command, ...PATIENT], env).ended;
+    if (stderr !== '') throw new Error(`a run failed: ${stderr}`);
+    return (performance.now() - startedAt) / 1000;
+  });
 }
 
 async function measureHerds(): Promise<readonly Figure[]> {
