@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'out', '.git', '.tap']);
+const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'out', '.git', '.tap', '.mutation']);
 
 /** Lists the Markdown files below a folder, sorted, without what builds and tools write. */
 export function listMarkdownFiles(folder: string): readonly string[] {
