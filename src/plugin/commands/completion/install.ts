@@ -132,10 +132,6 @@ function writeScript(path: string, script: string): void {
 }
 
 function install(host: Host, name: string | undefined): CommandResult {
-  // The variables, and with them the files, would be those of a kubeconfig.
-  if (host.env['KUBERNETES_EXEC_INFO'] !== undefined) {
-    throw new UsageError('kubectl must not start this command', { hint: 'run it in a shell' });
-  }
   const shell = chooseShell(host, name);
   const home = host.home();
   if (home === undefined) throw new ConfigError('there is no home folder', { hint: 'set HOME to your home folder' });
