@@ -116,15 +116,18 @@ export async function startApiCases(owner: Owner, settings: ApiSettings): Promis
     return (body as { access_token: string }).access_token;
   }
 
-  /** Every JWT is another one, even from one Keystone token. */
+  /** Every JWT is for another Keystone token: for the same one, the issuer repeats a JWT that is a few seconds old. */
   async function makeJwts(count: number): Promise<readonly string[]> {
-    const keystoneToken = issueToken();
-    const tokens: string[] = [];
-    while (tokens.length < count) {
-      const size = Math.min(CONNECTIONS, count - tokens.length);
-      tokens.push(...(await Promise.all(Array.from({ length: size }, () => exchange(keystoneToken)))));
+    const tokens = new Set<string>();
+    while (tokens.size < count) {
+      const size = Math.min(CONNECTIONS, count - tokens.size);
+      const more = await Promise.all(Array.from({ length: size }, () => exchange(issueToken())));
+      for (const token of more) {
+        if (tokens.has(token)) throw new Error('the issuer gave a JWT twice');
+        tokens.add(token);
+      }
     }
-    return tokens;
+    return [...tokens];
   }
 
   const makeTokens = (count: number): Promise<readonly string[]> =>
