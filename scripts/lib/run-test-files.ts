@@ -46,15 +46,15 @@ const PRELOAD = fileURLToPath(new URL('preload.ts', import.meta.url));
 
 const BATCH_PROGRAM = fileURLToPath(new URL('run-test-batch.ts', import.meta.url));
 
-/** While one process waits, another one uses its processor. */
-const TESTS_BESIDE_PROCESSORS = 1;
+/** While some processes wait, others use their processors. */
+const TESTS_BESIDE_PROCESSORS = 2;
 
 /** Many tests mostly wait, but each takes memory. */
 const MOST_TESTS_PER_PROCESSOR = 4;
 const SAMPLE_MS = 500;
 
 /**
- * Runs test processes, and starts them in this order: one for each processor, one beside them, and one more whenever a
+ * Runs test processes, and starts them in this order: one for each processor, two beside them, and one more whenever a
  * processor is idle. A process that is not ready lets later ones pass.
  *
  * @returns the times, in the order in which the processes ended
