@@ -15,6 +15,7 @@ import { WEBHOOK_COMMAND } from '../support/built-programs.ts';
 import { allowReading, chooseClusterPlace, startCluster, testOnEachKubernetes } from '../support/cluster.ts';
 import type { Cluster, ClusterPrograms } from '../support/cluster.ts';
 import { runIssuerCommand } from '../support/issuer.ts';
+import { checkRotation } from '../support/key-rotation.ts';
 import { startLoadBalancer } from '../support/load-balancer.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { mountVolumes, VOLUMES_FOLDER } from '../support/mounted-volumes.ts';
@@ -173,49 +174,6 @@ async function rotateSoon(cluster: Cluster, kubeconfig: string, replicas: readon
   reload();
 }
 
-async function checkRotation(
-  t: Test,
-  {
-    cluster,
-    kubeconfig,
-    replicas,
-    adminKubeconfig,
-  }: {
-    readonly cluster: Cluster;
-    readonly kubeconfig: string;
-    readonly replicas: readonly WebhookProcess[];
-    readonly adminKubeconfig: string;
-  },
-): Promise<void> {
-  const oldKid = readTokens(cluster).jwts.map(readKeyId)[0];
-  const failures: string[] = [];
-  let count = 0;
-  let isOver = false;
-  const loop = async (): Promise<void> => {
-    while (!isOver) {
-      removeJwts(cluster);
-      const { status, stderr } = await cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'web');
-      if (status !== 0) failures.push(stderr);
-      count += 1;
-    }
-  };
-  const loops = Array.from({ length: LOOPS }, loop);
-  await waitUntil('each loop has begun', () => count >= LOOPS);
-  await rotateSoon(cluster, adminKubeconfig, replicas);
-  await waitUntil('JWTs have a new key', () => readTokens(cluster).jwts.some((jwt) => readKeyId(jwt) !== oldKid));
-  const atSwitch = count;
-  await waitUntil('each loop uses it', () => count >= atSwitch + 2 * LOOPS);
-  isOver = true;
-  await Promise.all(loops);
-  t.same(failures, [], 'nobody is refused');
-  t.comment(`${count} commands, ${failures.length} refused`);
-  const issued = replicas.map((replica) => replica.readOutput().split('"msg":"token issued"').length - 1);
-  t.ok(
-    issued.every((each) => each > 0),
-    `both replicas issue tokens: ${issued.join(', ')}`,
-  );
-}
-
 async function checkIssuer(t: Test, environment: TestEnvironment, programs: ClusterPrograms): Promise<void> {
   const { minor } = programs;
   const { pki, http, tenancy } = environment;
@@ -299,9 +257,21 @@ async function checkIssuer(t: Test, environment: TestEnvironment, programs: Clus
   t.match(await getPods(NAMESPACE), { status: 1, stderr: /Forbidden/ });
   t.match(await cluster.request(KEYS_PATH, { token: readTokens(cluster).jwts[0] ?? '' }), { status: 403 });
 
-  await t.test('a rotation of the key in the Secret refuses nobody', (t) =>
-    checkRotation(t, { cluster, kubeconfig, replicas, adminKubeconfig: place.kubeconfig }),
-  );
+  await t.test('a rotation of the key in the Secret refuses nobody', async (t) => {
+    const oldKid = readTokens(cluster).jwts.map(readKeyId)[0];
+    await checkRotation(t, {
+      owner: cluster,
+      loops: LOOPS,
+      run: () => cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'web'),
+      rotate: () => rotateSoon(cluster, place.kubeconfig, replicas),
+      isNewKey: (kid) => kid !== oldKid,
+    });
+    const issued = replicas.map((replica) => replica.readOutput().split('"msg":"token issued"').length - 1);
+    t.ok(
+      issued.every((each) => each > 0),
+      `both replicas issue tokens: ${issued.join(', ')}`,
+    );
+  });
 
   await t.test('an upgrade of the release changes who gets tokens, and its end leaves the keys', async (t) => {
     await helm('upgrade', [{ name: 'cluster-b', allow }]);
