@@ -4,7 +4,7 @@
  * Source: the apk-tools wiki, "Apk spec" (version 2): two gzip streams, of which the first is a tar without an end.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
@@ -12,7 +12,7 @@ import { PROJECT } from '../lib/project.ts';
 import { compressWithGzip } from './archive-formats.ts';
 import { apkPath, toApkVersion } from './package-paths.ts';
 import { findSourceDate, KUBECTL_PLUGIN_NAME, PROGRAM_NAME, SUMMARY } from './product.ts';
-import { layOutFiles } from './system-files.ts';
+import { copyLicenses, layOutFiles } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
 import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -92,11 +92,8 @@ export async function makeApk(target: Target, version: string, documents: Packag
   const path = apkPath(target, version);
   const root = await mkdtemp(join(dirname(path), '.apk-'));
   try {
-    const licenses = join(root, 'usr/share/licenses', PROGRAM_NAME);
     await layOutFiles(root, executablePath(target), documents, 'site-functions');
-    await mkdir(licenses, { recursive: true });
-    await copyFile('LICENSE', join(licenses, 'LICENSE'));
-    await copyFile(documents.licensesFile, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
+    await copyLicenses(root, documents.licensesFile);
 
     const members = await readMembers(root, `usr/bin/${PROGRAM_NAME}`);
     const time = new Date(Number(findSourceDate()) * 1_000);

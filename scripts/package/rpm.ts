@@ -3,13 +3,13 @@
  * the same bytes for the same files if time and host are set.
  */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { PROJECT } from '../lib/project.ts';
 import { rpmPath, toRpmVersion } from './package-paths.ts';
 import { DESCRIPTION, findSourceDate, PROGRAM_NAME, SUMMARY } from './product.ts';
-import { layOutFiles, setPermissions } from './system-files.ts';
+import { copyLicenses, layOutFiles, setPermissions } from './system-files.ts';
 import type { PackageDocuments } from './system-files.ts';
 import { executablePath } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -75,11 +75,8 @@ export async function makeRpm(target: Target, version: string, documents: Packag
   const folder = resolve(await mkdtemp(join(dirname(path), '.rpm-')));
   try {
     const root = join(folder, 'files');
-    const licenses = join(root, 'usr/share/licenses', PROGRAM_NAME);
     const paths = await layOutFiles(root, executablePath(target), documents, 'site-functions');
-    await mkdir(licenses, { recursive: true });
-    await copyFile('LICENSE', join(licenses, 'LICENSE'));
-    await copyFile(documents.licensesFile, join(licenses, 'THIRD-PARTY-LICENSES.txt'));
+    await copyLicenses(root, documents.licensesFile);
     await setPermissions(root);
     const spec = join(folder, `${PROGRAM_NAME}.spec`);
     await writeFile(spec, renderSpec(version, root, paths));

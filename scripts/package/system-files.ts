@@ -69,6 +69,14 @@ export async function layOutFiles(
   return paths.map((path) => `/${path}`);
 }
 
+/** Copies the licenses to where Fedora, SUSE and Alpine have them. */
+export async function copyLicenses(root: string, licensesFile: string): Promise<void> {
+  const folder = join(root, 'usr/share/licenses', PROGRAM_NAME);
+  await mkdir(folder, { recursive: true });
+  await copyFile('LICENSE', join(folder, 'LICENSE'));
+  await copyFile(licensesFile, join(folder, 'THIRD-PARTY-LICENSES.txt'));
+}
+
 /** Sets the usual permissions, independent of the umask of the build. */
 export async function setPermissions(root: string): Promise<void> {
   await run('chmod', ['-R', 'u=rwX,go=rX', root]);

@@ -82,10 +82,11 @@ export function buildFederatedRequest(config: ResolvedConfig, login: FederatedLo
   const { token } = login;
   const scope = resolveScope(config);
   const { idp } = readFederation(config);
+  const provider = readPathSegment(config, 'identity-provider');
   const subject = `${login.subject} of identity provider ${idp} ${describeScope(scope)}`;
   return {
     verb: 'POST',
-    path: `OS-FEDERATION/identity_providers/${readPathSegment(config, 'identity-provider')}/protocols/${readPathSegment(config, 'protocol')}/auth`,
+    path: `OS-FEDERATION/identity_providers/${provider}/protocols/${readPathSegment(config, 'protocol')}/auth`,
     ...(token === undefined ? {} : { headers: { authorization: new Secret(`Bearer ${token.reveal()}`) } }),
     subject,
     // The provider decides who owns the token.

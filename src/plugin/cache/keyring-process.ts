@@ -3,7 +3,7 @@
  * an entry, if the bus does not answer. A thread that blocks there cannot be stopped, but a process can be killed.
  */
 import { readFileSync } from 'node:fs';
-import { makeProcessHost } from '../../shared/base/host.ts';
+import { EXEC_INFO, makeProcessHost } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { renderJson, renderLines } from '../../shared/base/terminal-text.ts';
 import { isUnixBusAddress } from '../programs/session-bus.ts';
@@ -28,7 +28,7 @@ const OPTIONS = { linux: { store: 'secret-service' } } as const;
  * the library what to run.
  */
 function isStartedByPlugin({ env, platform }: Host): boolean {
-  if (env['KUBERNETES_EXEC_INFO'] !== undefined) return false;
+  if (env[EXEC_INFO] !== undefined) return false;
   return platform !== 'linux' || isUnixBusAddress(env['DBUS_SESSION_BUS_ADDRESS']);
 }
 

@@ -21,8 +21,8 @@ export interface LockWaitOptions {
   /** Called once, when the wait is long enough for a user to notice. */
   readonly onLongWait: () => void;
   /**
-   * Whether another process prompts on the terminal of this one, or has prompted. The user then knows what to do, and may take up to ten
-   * minutes, which do not count as waiting.
+   * Whether another process prompts on the terminal of this one, or has prompted. The user then knows what to do, and
+   * may take up to ten minutes, which do not count as waiting.
    */
   readonly isPrompting?: () => Promise<boolean>;
   /** When the file of the lock is no longer needed; ms since 1970, UTC. By default, it is always needed. */

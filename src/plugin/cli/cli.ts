@@ -1,7 +1,8 @@
+import { EXEC_INFO } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
-import { parseExecInfo } from '../exec/exec-credential.ts';
+import { isRunByKubectl, parseExecInfo } from '../exec/exec-credential.ts';
 import { getExecCredential } from '../login/cluster-token.ts';
 import { EXIT } from './exit-status.ts';
 import type { Log } from './reporter.ts';
@@ -20,7 +21,7 @@ export async function runCli(host: Host): Promise<void> {
 
 /** Whether a person wants a token, not kubectl or a script: a terminal shows it, or a context is selected. */
 function isTyped(host: Host, { wantsVersion, selectsContext }: ScannedArguments): boolean {
-  if ((host.env['KUBERNETES_EXEC_INFO'] ?? '') !== '' || wantsVersion) return false;
+  if (isRunByKubectl(host) || wantsVersion) return false;
   return selectsContext || host.columns() !== undefined;
 }
 
@@ -36,7 +37,7 @@ async function dispatch(host: Host, log: Log): Promise<RunResult | undefined> {
   if (wantsVersion) return { document: renderLines([VERSION]), exitStatus: EXIT.ok };
   const document = await getExecCredential({
     host,
-    execInfo: parseExecInfo(host.env['KUBERNETES_EXEC_INFO']),
+    execInfo: parseExecInfo(host.env[EXEC_INFO]),
     flags,
     reporter: makeReporter(log, flags),
     userAgent: USER_AGENT,

@@ -1,7 +1,7 @@
 /** An exec stanza that runs this plugin, and the run that kubectl would start with it. */
 import { GET_TOKEN, parseGetTokenCommand, scanArguments } from '../cli/parse-command-line.ts';
 import type { Layer } from '../config/option.ts';
-import { EXEC_INFO } from '../exec/exec-credential.ts';
+import { EXEC_INFO } from '../../shared/base/host.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { isPluginCommand, listStanzaArguments, readStanzaVariables } from '../kubeconfig/exec-stanza.ts';
 import type { KubeconfigContext } from '../kubeconfig/read-context.ts';

@@ -20,8 +20,9 @@ import type { OptionName } from '../config/option.ts';
 import type { RunContext } from '../login/login-context.ts';
 import type { CommandOptionName } from './command-option.ts';
 import { UsageError } from '../../shared/base/errors.ts';
+import { EXEC_INFO } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
-import { EXEC_INFO } from '../exec/exec-credential.ts';
+import { isRunByKubectl } from '../exec/exec-credential.ts';
 import { PROGRAM_NAME, USER_AGENT, VERSION } from '../../shared/base/program.ts';
 import { renderLines } from '../../shared/base/terminal-text.ts';
 import { renderResult } from './render-result.ts';
@@ -123,8 +124,8 @@ function makeRun(host: Host, log: Log, flags: Layer<OptionName>): RunContext {
  *
  * @throws UsageError
  */
-function rejectCommandOfKubectl({ env }: Host, words: readonly string[]): void {
-  if ((env[EXEC_INFO] ?? '') === '') return;
+function rejectCommandOfKubectl(host: Host, words: readonly string[]): void {
+  if (!isRunByKubectl(host)) return;
   throw new UsageError(`kubectl can only run get-token, not "${words.join(' ')}"`, {
     hint: `correct args in the exec stanza of the kubeconfig, or unset ${EXEC_INFO} in a script that kubectl runs`,
   });

@@ -1,4 +1,7 @@
-/** Finds what is meant for a token exchange, but what nothing reads. Without an exchange, the cluster gets the Keystone token. */
+/**
+ * Finds what is meant for a token exchange, but that nothing reads. Without an exchange, the cluster gets the Keystone
+ * token.
+ */
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { Environment } from '../../shared/base/host.ts';
 import { findSimilarName, isSimilarName } from '../../shared/base/similar-name.ts';
@@ -21,7 +24,7 @@ const splitIntoWords = (name: string): string[] =>
 
 const isLike = (word: string, meant: string): boolean => word.toLowerCase() === meant || isSimilarName(word, meant);
 
-/** Whether a name is probably a misspelt name of an exchange: `exchnage_token_url`, or `exchange` with keys of its own. */
+/** Whether a name is probably a misspelled name of an exchange: `exchnage_token_url`, or `exchange` with keys of its own. */
 function isMeantForExchange(name: string): boolean {
   if (/token_?exchange/i.test(name)) return true;
   const words = splitIntoWords(name);

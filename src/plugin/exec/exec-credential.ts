@@ -1,13 +1,12 @@
 import { ConfigError } from '../../shared/base/errors.ts';
+import { EXEC_INFO } from '../../shared/base/host.ts';
+import type { Host } from '../../shared/base/host.ts';
 import { isJsonObject, objectAt, parseJsonObject, textAt } from '../../shared/base/json.ts';
 import { renderJson } from '../../shared/base/terminal-text.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
 
 /** The API group of ExecCredential (Kubernetes documentation, "client authentication (v1)"). */
 export const API_GROUP = 'client.authentication.k8s.io';
-
-/** The variable with the input of kubectl, which sets it after those of the kubeconfig. */
-export const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
 
 /** The API versions that client-go supports; they have the same fields. */
 export const API_VERSIONS = [`${API_GROUP}/v1`, `${API_GROUP}/v1beta1`] as const;
@@ -42,6 +41,9 @@ export function parseApiVersion(text: string, origin: string): ApiVersion {
 /** Whether the plugin may use the terminal if kubectl does not say it. Every kubectl that knows `v1` says it. */
 const mayUseTerminal = (version: ApiVersion): boolean => version === API_VERSIONS[1];
 
+/** Whether kubectl runs the plugin. */
+export const isRunByKubectl = ({ env }: Pick<Host, 'env'>): boolean => (env[EXEC_INFO] ?? '') !== '';
+
 /**
  * Parses `KUBERNETES_EXEC_INFO` (Kubernetes documentation, "client authentication (v1)"); undefined if it is not set.
  *
@@ -54,11 +56,11 @@ export function parseExecInfo(text: string | undefined): ExecInfo | undefined {
   // Some callers write null: the version already says what this is.
   const isExecCredential = textAt(info, 'kind') === 'ExecCredential' || info?.['kind'] === null;
   if (info === undefined || apiVersion === undefined || !isExecCredential) {
-    throw new ConfigError('KUBERNETES_EXEC_INFO does not contain an ExecCredential', {
+    throw new ConfigError(`${EXEC_INFO} does not contain an ExecCredential`, {
       hint: 'kubectl sets this variable; unset it to run the plugin without kubectl',
     });
   }
-  const version = parseApiVersion(apiVersion, 'KUBERNETES_EXEC_INFO');
+  const version = parseApiVersion(apiVersion, EXEC_INFO);
   const spec = objectAt(info, 'spec');
   const cluster = objectAt(spec, 'cluster');
   return {

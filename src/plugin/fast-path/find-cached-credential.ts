@@ -4,6 +4,7 @@ import { resolveCacheFolder, checkCacheFolder } from '../cache/cache-folder.ts';
 import { markHandedOut } from '../cache/handed-out-tokens.ts';
 import { isFresh } from '../cache/token-record.ts';
 import { API_VERSIONS, parseExecInfo, renderExecCredential } from '../exec/exec-credential.ts';
+import { EXEC_INFO } from '../../shared/base/host.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
 import { computeFingerprint } from './fingerprint.ts';
@@ -17,7 +18,7 @@ export function findCachedCredential(host: Host): TerminalText | undefined {
   try {
     const folder = resolveCacheFolder(host);
     if (folder === undefined) return undefined;
-    const info = parseExecInfo(host.env['KUBERNETES_EXEC_INFO']);
+    const info = parseExecInfo(host.env[EXEC_INFO]);
     // A person who would see the token is told what it is.
     if (info === undefined && host.stdoutIsDevice()) return undefined;
     const fingerprint = computeFingerprint(host, info?.clusterJson ?? '');

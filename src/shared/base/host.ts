@@ -7,7 +7,8 @@ import { identifyJob, identifyProcess, readInitialVariables } from './process-id
 import type { ProcessIdentity } from './process-identity.ts';
 import type { TerminalText } from './terminal-text.ts';
 
-const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
+/** The variable with the input of kubectl, which sets it after those of the kubeconfig. */
+export const EXEC_INFO = 'KUBERNETES_EXEC_INFO';
 
 /** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
