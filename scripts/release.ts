@@ -5,7 +5,7 @@
  * usage: npm run release -- [--dry-run [--skip-build]] [--from-tag]
  *
  * --dry-run      changes nothing, prints what would be tagged and uploaded, and installs it by each path that this
- *                machine has, into folders that are removed afterwards
+ *                machine has, into folders that are removed afterward
  * --skip-build   uses what is in out/, does not run the checks, and installs nothing
  * --from-tag     for the workflow: the tag exists, so it is built and not made
  */

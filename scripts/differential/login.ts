@@ -58,7 +58,7 @@ export function describeAuth(auth: JsonObject | undefined): Login {
   };
 }
 
-/** Describes a federated login: the provider at Keystone, what is shown to it, and the scope afterwards. */
+/** Describes a federated login: the provider at Keystone, what is shown to it, and the scope afterward. */
 export function describeFederation(path: string, authorization: string, scope: unknown): Login {
   return {
     methods: 'federation',

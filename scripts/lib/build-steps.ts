@@ -22,7 +22,7 @@ export async function runLogged(
 ): Promise<void> {
   const output = createWriteStream(log, { flags: 'a', mode: 0o600 });
   const child = spawn('nice', [program, ...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  // The signal goes to the whole process group. Afterwards, the caller cleans up.
+  // The signal goes to the whole process group. Afterward, the caller cleans up.
   const end = (): void => {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
   };

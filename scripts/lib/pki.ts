@@ -115,7 +115,7 @@ async function makeAuthority(dir: string, name: string, subject: string): Promis
 async function issue(dir: string, leaf: LeafRequest): Promise<CertificateFiles> {
   const files = makeFileNames(dir, leaf.name);
   // In every version, `openssl ca` is the only command that can set both dates, also in the past. It needs a database,
-  // which is removed afterwards.
+  // which is removed afterward.
   const work = await mkdtemp(join(dir, 'issue-'));
   const request = join(work, 'request');
   const config = join(work, 'config');

@@ -1,6 +1,6 @@
 /**
  * Records a session of a new user on a terminal: real bash, the built plugin and real kubectl. Keystone and the cluster
- * are the stand-ins of the tests, on loopback. What differs from run to run is replaced afterwards: ports, the home folder
+ * are the stand-ins of the tests, on loopback. What differs from run to run is replaced afterward: ports, the home folder
  * and times.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

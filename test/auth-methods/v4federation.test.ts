@@ -326,8 +326,8 @@ void t.test('the terminal is restored, however a login ends', inParallel(), asyn
       t.test(`the user types ${name}`, inParallel(), async (t) => {
         const { user, port } = await setUpV4Federation(t);
         const { exitCode, screen } = await runAndCompareSettings(t, user, (terminal) => paste(terminal, typed));
-        t.equal(exitCode, EXIT_STATUS.cancelled);
-        t.match(screen, 'cancelled at the prompt');
+        t.equal(exitCode, EXIT_STATUS.canceled);
+        t.match(screen, 'canceled at the prompt');
         await t.rejects(followRedirects(`http://localhost:${String(port)}/`), 'nothing listens any more');
       }),
     ),

@@ -174,10 +174,10 @@ void t.test('it offers to add a context without a login, for a cluster that is n
 
 void t.test('Ctrl-C at the offer ends it, and a complete environment or kubectl never sees it', async (t) => {
   const { type, keystone } = await setUpPerson(t);
-  const cancelled = type();
-  await cancelled.waitFor('? What do you want to do?');
-  cancelled.type(CTRL_C);
-  await checkExit(t, cancelled, EXIT_STATUS.cancelled);
+  const canceled = type();
+  await canceled.waitFor('? What do you want to do?');
+  canceled.type(CTRL_C);
+  await checkExit(t, canceled, EXIT_STATUS.canceled);
 
   const settings = makeLoginSettings(`${keystone.url}/v3`);
   for (const turn of ['a login', 'a cache hit']) {
@@ -193,7 +193,7 @@ void t.test('Ctrl-C at the offer ends it, and a complete environment or kubectl 
   const prompted = type([], { KUBERNETES_EXEC_INFO: makeExecInfo({ interactive: true }) });
   await prompted.waitFor('? Keystone URL:');
   prompted.type(CTRL_C);
-  t.notMatch(await checkExit(t, prompted, EXIT_STATUS.cancelled), 'What do you want');
+  t.notMatch(await checkExit(t, prompted, EXIT_STATUS.canceled), 'What do you want');
 });
 
 void t.test('get-token by name still prompts, and a context that is selected needs no terminal', async (t) => {
@@ -202,7 +202,7 @@ void t.test('get-token by name still prompts, and a context that is selected nee
   const named = type(['get-token']);
   await named.waitFor('? Keystone URL:');
   named.type(CTRL_C);
-  await checkExit(t, named, EXIT_STATUS.cancelled);
+  await checkExit(t, named, EXIT_STATUS.canceled);
   writeClusters(person, 'dev');
   const settings = makeLoginSettings(`${keystone.url}/v3`);
   const add = ['kubeconfig', 'add', '--with-secrets', '--command=/bin/client-keystone-auth'];

@@ -291,12 +291,12 @@ for (const { question, env, first = [] } of STOPS) {
       for (const [earlier, keys] of first) await answer(terminal, earlier, keys);
       await terminal.waitFor(question);
       terminal.type(CTRL_C);
-      await terminal.waitFor('cancelled at the prompt');
+      await terminal.waitFor('canceled at the prompt');
       shown.raw = terminal.raw();
     });
-    t.equal(run.exitCode, EXIT_STATUS.cancelled, run.screen);
+    t.equal(run.exitCode, EXIT_STATUS.canceled, run.screen);
     t.equal(run.after, run.before, 'the terminal is restored');
-    t.match(run.screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
+    t.match(run.screen, /\nclient-keystone-auth: canceled at the prompt\n$/);
     t.not((shown.raw ?? '').match(/\x1b\[\?25[hl]/g)?.at(-1), '\x1b[?25l', 'the cursor is visible');
     t.equal(fixture.readStdout(), '', 'nothing on stdout');
     const names = readdirSync(fixture.home.path, { recursive: true, encoding: 'utf8' });

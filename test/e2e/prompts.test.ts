@@ -1,5 +1,5 @@
 /**
- * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterwards. Only a
+ * Prompts on a real terminal: their order, their input and output, and the state of the terminal afterward. Only a
  * real terminal shows whether a second prompt is visible, or whether Ctrl-C leaves the echo off.
  */
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -213,7 +213,7 @@ await t.test('a host without a scheme is reached with https://', async (t) => {
   await answer(terminal, '? Keystone URL:', ' localhost:5000/v3 ');
   await terminal.waitFor('? User name at https://localhost:5000/v3:');
   terminal.type('\x03');
-  t.match(await terminal.ended, { exitCode: EXIT_STATUS.cancelled });
+  t.match(await terminal.ended, { exitCode: EXIT_STATUS.canceled });
 });
 
 await t.test('typing mistakes can be corrected, and a wrong password does not repeat the prompt', async (t) => {
@@ -314,7 +314,7 @@ await t.test('if no prompt is possible, one line names what to set', async (t) =
   t.equal(keystone.requests.length, 0);
 });
 
-await t.test('a cancelled prompt ends the run and restores the terminal', inParallel(), async (t) => {
+await t.test('a canceled prompt ends the run and restores the terminal', inParallel(), async (t) => {
   const keys = { 'Ctrl-C': '\x03', 'Ctrl-D': '\x04', 'Ctrl-C after some letters': 'abc\x03' };
   await Promise.all(
     Object.entries(keys).flatMap(([name, typed]) =>
@@ -328,10 +328,10 @@ await t.test('a cancelled prompt ends the run and restores the terminal', inPara
             await terminal.waitFor(`? ${question}`);
             terminal.type(typed);
           });
-          t.equal(exitCode, EXIT_STATUS.cancelled);
+          t.equal(exitCode, EXIT_STATUS.canceled);
           t.equal(after, before, 'the terminal is restored');
           checkCursor(t, view.raw?.() ?? '');
-          t.match(screen, /\nclient-keystone-auth: cancelled at the prompt\n$/);
+          t.match(screen, /\nclient-keystone-auth: canceled at the prompt\n$/);
           t.equal(fixture.readStdout(), '');
           t.equal(fixture.keystone.requests.length, 0);
         }),

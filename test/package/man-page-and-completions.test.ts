@@ -49,7 +49,7 @@ await t.test('mandoc reads the manual page', { skip: noMandoc }, async (t) => {
   const text = execFileSync('mandoc', ['-Tascii', file], { encoding: 'utf8' }).replace(/.\x08/g, '');
   t.match(text, /^ {5,7}--cache-storage value$/m);
   t.match(text, /^EXIT STATUS$/m);
-  t.match(text, /^ {5,7}130 +Cancelled at a prompt\.$/m);
+  t.match(text, /^ {5,7}130 +Canceled at a prompt\.$/m);
 });
 
 // man with groff is large and not better than mandoc, so CI does not need it.

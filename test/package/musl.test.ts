@@ -117,12 +117,12 @@ testOnMusl('with musl, the plugin prompts for the password on a terminal, and Ct
   const settings = { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSWORD: undefined };
   const { home } = setUpPerson(t);
   const command = makeTerminalCommand({ home, settings, command: makeCommand(PLUGIN, { folders: [home.path] }) });
-  const cancelled = await runWithStty(command, async (terminal) => {
+  const canceled = await runWithStty(command, async (terminal) => {
     await terminal.waitFor('? Password');
     terminal.type('half\x03');
   });
-  t.equal(cancelled.exitCode, EXIT_STATUS.cancelled);
-  t.equal(cancelled.after, cancelled.before, 'the terminal is as it was');
+  t.equal(canceled.exitCode, EXIT_STATUS.canceled);
+  t.equal(canceled.after, canceled.before, 'the terminal is as it was');
   t.equal(keystone.countLogins(), 0);
 
   const terminal = openTestTerminal(t, command);

@@ -143,7 +143,7 @@ testWithKubectl('a wrong password at the prompt causes one request and one promp
   t.strictSame(summarizeRequests(fixture), ['POST 401', LOGIN]);
 });
 
-testWithKubectl('a cancelled prompt is not repeated', async (t, environment, program) => {
+testWithKubectl('a canceled prompt is not repeated', async (t, environment, program) => {
   const fixture = await setUpKubectl(t, environment, { program });
   await fixture.writeKubeconfig({
     command: PLUGIN_PATH,
@@ -157,7 +157,7 @@ testWithKubectl('a cancelled prompt is not repeated', async (t, environment, pro
 });
 
 testWithKubectl(
-  'the next command asks again for a passcode that was mistyped or cancelled',
+  'the next command asks again for a passcode that was mistyped or canceled',
   async (t, environment, program) => {
     const fixture = await setUpKubectl(t, environment, { program });
     const { users, domain } = environment.tenancy;
@@ -172,8 +172,8 @@ testWithKubectl(
     };
     t.match(await answer('000000\r'), 'refused the additional factor');
     t.strictSame(summarizeRequests(fixture), ['POST 401', 'POST 401'], 'the password, and the passcode');
-    const cancelled = await answer('\x03');
-    t.notMatch(cancelled, /was refused/, 'cancelling is no refusal');
+    const canceled = await answer('\x03');
+    t.notMatch(canceled, /was refused/, 'canceling is no refusal');
     t.strictSame(summarizeRequests(fixture).slice(2), ['POST 401'], 'the password, once');
     const correct = fixture.kubectlOnTerminal(GET_PODS_ARGS);
     await correct.waitFor(/passcode/i);

@@ -83,7 +83,7 @@ async function observe(search: CanarySearch, { args = [], env, kill }: ObservedR
   let isKilled = false;
   while (!state.hasEnded) {
     inspectProcesses(search);
-    // Once: afterwards, nobody has this pid, or somebody else.
+    // Once: afterward, nobody has this pid, or somebody else.
     if (!isKilled && kill?.when() === true) {
       process.kill(pid, kill.signal);
       isKilled = true;

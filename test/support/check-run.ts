@@ -13,7 +13,7 @@ export { makeLoginSettings, PASSWORD, startKeystoneForTest, testUsers } from './
 
 /** The documented exit statuses. */
 export const EXIT_STATUS = {
-  cancelled: 130,
+  canceled: 130,
   config: 3,
   interaction: 4,
   protocol: 7,

@@ -7,7 +7,7 @@ import type { StandInResponse } from './stand-in-keystone/responses.ts';
 export type RustKeystoneVersion = '0.1.1' | 'june' | 'august';
 
 /** What differs. */
-export interface RustKeystoneBehaviour {
+export interface RustKeystoneBehavior {
   /** The field of a pod's login that names the rule. */
   readonly ruleField: 'role_name' | 'rule_name';
   /** Rules of the mapping engine: the first that matches decides, and a token has no names. */
@@ -39,7 +39,7 @@ function refuseWithText(problem: string): StandInResponse {
 
 const formatNanoseconds = (expiry: Date): string => expiry.toISOString().replace(/Z$/, '879197Z');
 
-const JUNE: RustKeystoneBehaviour = {
+const JUNE: RustKeystoneBehavior = {
   ruleField: 'role_name',
   hasMappingEngine: false,
   issuedStatus: 200,
@@ -51,7 +51,7 @@ const JUNE: RustKeystoneBehaviour = {
   listsOwnGroups: false,
 };
 
-export const RUST_KEYSTONE: Readonly<Record<RustKeystoneVersion, RustKeystoneBehaviour>> = {
+export const RUST_KEYSTONE: Readonly<Record<RustKeystoneVersion, RustKeystoneBehavior>> = {
   '0.1.1': {
     ...JUNE,
     unscopedProblem:

@@ -127,8 +127,8 @@ export function serveV4(
   standIn: StandInKeystone,
   { version = 'august', instances = [], providers = [] }: V4Options,
 ): void {
-  const behaviour = RUST_KEYSTONE[version];
-  standIn.formatExpiry = behaviour.formatExpiry;
+  const behavior = RUST_KEYSTONE[version];
+  standIn.formatExpiry = behavior.formatExpiry;
   /** Tokens of users without a row: Keystone issues them, and then does not know them. */
   const unknownTokens = new Set<string>();
 
@@ -138,12 +138,12 @@ export function serveV4(
   });
 
   const logInPod = (id: string, body: unknown): StandInResponse => {
-    if (!isObject(body) || typeof body['jwt'] !== 'string') return behaviour.refuseBody('missing field `jwt`');
-    const name = body[behaviour.ruleField];
-    if (!behaviour.hasMappingEngine && name === undefined) return behaviour.refuseBody('missing field `role_name`');
+    if (!isObject(body) || typeof body['jwt'] !== 'string') return behavior.refuseBody('missing field `jwt`');
+    const name = body[behavior.ruleField];
+    if (!behavior.hasMappingEngine && name === undefined) return behavior.refuseBody('missing field `role_name`');
     const instance = instances.find((one) => one.id === id);
     if (instance === undefined) throw new Refusal(404, `could not find k8s auth configuration: ${id}`);
-    if (!behaviour.hasMappingEngine && !instance.rules.some((rule) => rule.name === name)) {
+    if (!behavior.hasMappingEngine && !instance.rules.some((rule) => rule.name === name)) {
       throw new Refusal(404, `could not find k8s auth role: ${String(name)}`);
     }
     const claims = checkJwt(body['jwt']);
@@ -151,13 +151,13 @@ export function serveV4(
     const rule = findRule(instance.rules, claims, name);
     if (rule === undefined) throw forbidden();
     const issued = issueToken(rule.user, ['mapped'], rule.scope);
-    if (!behaviour.hasMappingEngine) return issued;
+    if (!behavior.hasMappingEngine) return issued;
     if (instance.hasUserRows !== true) unknownTokens.add(issued.headers['x-subject-token'] ?? '');
     return withoutNames(issued);
   };
 
   const logInJwt = (id: string, { headers }: RecordedRequest): StandInResponse => {
-    const isOld = !behaviour.hasMappingEngine;
+    const isOld = !behavior.hasMappingEngine;
     const provider = providers.find((one) => one.id === id);
     const [, scheme = '', text = ''] = /^(\S+) (.*)$/.exec(headers.authorization ?? '') ?? [];
     if ((isOld ? scheme : scheme.toLowerCase()) !== 'bearer') {
@@ -192,7 +192,7 @@ export function serveV4(
       status,
       links: [{ rel: 'self', href: `${standIn.url}//${id.replace(/\..*/, '')}` }],
     });
-    const values = [describeVersion('v3.14', 'stable'), describeVersion('v4.0', behaviour.statusOfV4)];
+    const values = [describeVersion('v3.14', 'stable'), describeVersion('v4.0', behavior.statusOfV4)];
     return makeJsonResponse(200, { versions: { values } });
   };
 
@@ -201,11 +201,11 @@ export function serveV4(
     const auth = isObject(body) && isObject(body['auth']) ? body['auth'] : {};
     const scope = auth['scope'];
     if (isObject(scope) && 'OS-TRUST:trust' in scope) {
-      const kinds = `\`project\`, \`domain\`, \`system\`${behaviour.knowsUnscopedText ? ', `unscoped`' : ''}`;
-      return behaviour.refuseBody(`auth.scope: unknown variant \`OS-TRUST:trust\`, expected one of ${kinds}`);
+      const kinds = `\`project\`, \`domain\`, \`system\`${behavior.knowsUnscopedText ? ', `unscoped`' : ''}`;
+      return behavior.refuseBody(`auth.scope: unknown variant \`OS-TRUST:trust\`, expected one of ${kinds}`);
     }
-    if (isObject(scope) && 'unscoped' in scope) return behaviour.refuseBody(behaviour.unscopedProblem);
-    if (scope === 'unscoped' && !behaviour.knowsUnscopedText) return behaviour.refuseBody(behaviour.unscopedProblem);
+    if (isObject(scope) && 'unscoped' in scope) return behavior.refuseBody(behavior.unscopedProblem);
+    if (scope === 'unscoped' && !behavior.knowsUnscopedText) return behavior.refuseBody(behavior.unscopedProblem);
     const identity = isObject(auth['identity']) ? auth['identity'] : {};
     if ('application_credential' in identity) throw new Refusal(401, UNAUTHENTICATED);
     const token = isObject(identity['token']) ? String(identity['token']['id']) : undefined;
@@ -227,7 +227,7 @@ export function serveV4(
       throw new Refusal(400, 'Failed to deserialize query string: nocatalog: invalid boolean value: ``');
     }
     if (unknownTokens.has(String(headers['x-auth-token']))) throw new Refusal(401, UNAUTHENTICATED);
-    if (/^\/v3\/users\/[^/]+\/groups$/.test(pathname) && !behaviour.listsOwnGroups) throw forbidden();
+    if (/^\/v3\/users\/[^/]+\/groups$/.test(pathname) && !behavior.listsOwnGroups) throw forbidden();
     return method === 'POST' && pathname === '/v3/auth/tokens' ? refuseLogin(body) : undefined;
   };
 
@@ -243,7 +243,7 @@ export function serveV4(
     const own = respondV3(request);
     if (own !== undefined) return own;
     const response = makeDefaultResponse();
-    return response.status === 201 ? { ...response, status: behaviour.issuedStatus } : response;
+    return response.status === 201 ? { ...response, status: behavior.issuedStatus } : response;
   };
 
   standIn.answerAlways((request, response, { makeDefaultResponse }) => {

@@ -32,5 +32,5 @@ export function countValidations({ requests }: StandInKeystone): number {
 /** Counts the tokens that the webhook has found valid at Keystone, whose verdicts it has cached. */
 export async function countValidTokens(webhook: WebhookClient): Promise<number> {
   const { body } = await webhook.sendRequest({ path: '/metrics' });
-  return Number(/keystone_judgements_total\{outcome="valid"\} (\d+)/.exec(String(body))?.[1]);
+  return Number(/keystone_validations_total\{outcome="valid"\} (\d+)/.exec(String(body))?.[1]);
 }

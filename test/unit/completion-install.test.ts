@@ -34,7 +34,7 @@ void t.test('the script is where the shell looks for it, and a second run change
   }
 });
 
-void t.test('the folders of XDG, BASH_COMPLETION_USER_DIR and ZDOTDIR are honoured', async (t) => {
+void t.test('the folders of XDG, BASH_COMPLETION_USER_DIR and ZDOTDIR are used', async (t) => {
   const home = t.testdir({});
   const other = join(home, 'other');
   const rows: readonly [shell: string, env: Environment, path: string][] = [

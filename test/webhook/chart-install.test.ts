@@ -192,8 +192,8 @@ async function checkChart(t: Test, programs: KubernetesPrograms): Promise<void> 
         validated.add(object.kind);
         const { status, body } = await validate(path, object);
         t.equal(status, 201, `${name}: ${object.kind}: ${JSON.stringify(body)}`);
-        const misspelt = await validate(path, { ...object, spec: { ...object.spec, selecter: {} } });
-        t.equal(misspelt.status, 400, `${name}: the check of a ${object.kind} can fail`);
+        const misspelled = await validate(path, { ...object, spec: { ...object.spec, selecter: {} } });
+        t.equal(misspelled.status, 400, `${name}: the check of a ${object.kind} can fail`);
       }
     }
     t.strictSame([...validated].toSorted(), [...paths.keys()].toSorted());

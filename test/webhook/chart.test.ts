@@ -366,7 +366,7 @@ void t.test('the chart refuses an issuer without what it needs', { skip }, async
 
 /** Changes of minimal-values.yaml that must fail, and what the message says. */
 const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
-  // Misspelt names.
+  // Misspelled names.
   ['keystone.rat=5', /rat/],
   ['networkpolicy.enabled=false', /networkpolicy/],
   ['policy.entry=x', /entry/],
@@ -435,7 +435,7 @@ const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
   ['kind=DaemonSet,autoscaling.enabled=true', /kind: Deployment/],
 ];
 
-void t.test('the chart refuses what is misspelt, missing, without an effect, or too wide', { skip }, async (t) => {
+void t.test('the chart refuses what is misspelled, missing, without an effect, or too wide', { skip }, async (t) => {
   const minimal = VALUES_FILES.get('minimal') ?? '';
   const check = async ([set, message]: (typeof REFUSED)[number]): Promise<void> => {
     const { status, stdout, stderr } = await template(minimal, set.endsWith('[]') ? '--set-json' : '--set', set);

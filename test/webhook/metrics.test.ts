@@ -119,7 +119,7 @@ void t.test(
     for (const token of tokens) t.match(await webhook.reviewToken(token), { authenticated: false });
     const text = await readMetrics(webhook);
     t.match(text, `keystone_auth_refusals_total{cause="unrecognized"} ${tokens.length}`);
-    t.match(text, 'keystone_auth_keystone_judgements_total{outcome="unknown"} 0');
+    t.match(text, 'keystone_auth_keystone_validations_total{outcome="unknown"} 0');
   },
 );
 

@@ -1,6 +1,6 @@
 /** What one build of kube-apiserver works with. */
 
-/** A build, in an empty folder of its own that is removed afterwards. */
+/** A build, in an empty folder of its own that is removed afterward. */
 export interface Build {
   readonly version: string;
   readonly folder: string;

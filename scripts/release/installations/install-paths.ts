@@ -36,7 +36,7 @@ export interface InstallPath {
   readonly name: string;
   /** The tool without which it cannot be tried here; undefined if it can. */
   readonly findMissingTool: () => Promise<string | undefined>;
-  /** Installs the plugin and returns how it is run afterwards. */
+  /** Installs the plugin and returns how it is run afterward. */
   readonly install: (installation: Installation) => Promise<CommandLine>;
 }
 

@@ -28,7 +28,7 @@ async function attempt(path: InstallPath, installation: Parameters<InstallPath['
 }
 
 /**
- * Tries each path in a folder of its own, which is removed afterwards.
+ * Tries each path in a folder of its own, which is removed afterward.
  *
  * @param release the folder with the files of a release
  * @param report gets each result as soon as there is one

@@ -75,7 +75,7 @@ export interface BrowserLogin<T> {
  *
  * @throws InteractionRequired when no user is present
  * @throws AuthRejected when the login timeout has passed
- * @throws UserCancelled when the user cancels the prompt
+ * @throws UserCanceled when the user cancels the prompt
  */
 export async function logInWithBrowser<T>(
   config: ResolvedConfig,

@@ -85,7 +85,7 @@ async function promptForPasted<T>(
  *
  * @throws InteractionRequired when no user can see the address
  * @throws AuthRejected when the login timeout has passed
- * @throws UserCancelled when the user cancels the prompt
+ * @throws UserCanceled when the user cancels the prompt
  */
 export async function waitForCallback<T>(login: CallbackWait<T>): Promise<T> {
   const { host, user, detail, loginUrl, listener, accept, readPasted, skipOpen, loginTimeoutMs } = login;

@@ -180,7 +180,7 @@ function makeFolders(path: string): void {
   try {
     mkdirSync(path, { mode: FOLDER_MODE });
   } catch (error) {
-    // Another run has just created it; what it is is checked afterwards.
+    // Another run has just created it; what it is is checked afterward.
     if (getErrorCode(error) !== 'EEXIST') throw error;
   }
 }

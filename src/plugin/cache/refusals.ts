@@ -18,7 +18,7 @@ import type { DigestField } from './sha256.ts';
 /**
  * - `credential`: everything that was sent
  * - `lasting`: what was sent, without what works once. A new passcode does not make a wrong password right.
- * - `command`: what the user answered or cancelled while one kubectl command ran. The next command asks again.
+ * - `command`: what the user answered or canceled while one kubectl command ran. The next command asks again.
  */
 type RefusalKind = 'credential' | 'lasting' | 'command';
 

@@ -13,7 +13,7 @@ export const EXIT = {
   refused: 5,
   unreachable: 6,
   protocol: 7,
-  cancelled: 130,
+  canceled: 130,
 } as const;
 
 type ExitName = keyof typeof EXIT;
@@ -27,7 +27,7 @@ const MEANINGS: Readonly<Record<ExitName, string>> = {
   refused: 'Keystone, the identity provider or the issuer rejected the login',
   unreachable: 'Keystone, the identity provider or the issuer cannot be reached, is not trusted, or is unavailable',
   protocol: 'the server is not a Keystone, an identity provider or an issuer, or does not follow its protocol',
-  cancelled: 'cancelled at a prompt',
+  canceled: 'canceled at a prompt',
 };
 
 const EXIT_NAMES: Readonly<Record<PluginErrorCode, ExitName>> = {
@@ -35,7 +35,7 @@ const EXIT_NAMES: Readonly<Record<PluginErrorCode, ExitName>> = {
   'config-invalid': 'config',
   'config-conflict': 'config',
   'interaction-required': 'interaction',
-  cancelled: 'cancelled',
+  canceled: 'canceled',
   'auth-rejected': 'refused',
   'refused-before': 'refused',
   'factor-required': 'refused',

@@ -1,7 +1,7 @@
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
-import { UserCancelled } from '../terminal/terminal.ts';
+import { UserCanceled } from '../terminal/terminal.ts';
 import { EXIT } from './exit-status.ts';
 import { openLog, reportFailure } from './reporter.ts';
 import type { Log } from './reporter.ts';
@@ -63,6 +63,6 @@ export async function runToEnd(host: Host, act: (log: Log) => Promise<RunResult 
     else reportWriteFailure(host, reason);
   } catch (error) {
     host.setExitStatus(reportFailure(log, error));
-    if (error instanceof UserCancelled && error.signal !== undefined) host.raise(error.signal);
+    if (error instanceof UserCanceled && error.signal !== undefined) host.raise(error.signal);
   }
 }

@@ -3,7 +3,7 @@ import type { Host, PromptSignal } from '../../shared/base/host.ts';
 /** Signals that end or stop a program in the middle of its work. */
 const SIGNALS: readonly PromptSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGTSTP'];
 
-/** Does something as a whole: a signal takes effect afterwards, as if it had come then. */
+/** Does something as a whole: a signal takes effect afterward, as if it had come then. */
 export async function holdSignals<T>(host: Host, act: () => T): Promise<T> {
   const arrived = new Set<PromptSignal>();
   const removers = SIGNALS.map((signal) =>

@@ -26,7 +26,7 @@ interface PromptLimits {
  *
  * @returns the completed configuration
  * @throws InteractionRequired if no prompt is possible
- * @throws UserCancelled
+ * @throws UserCanceled
  * @throws ConfigError if an answer cannot be used
  */
 export async function promptForMissing(

@@ -8,7 +8,7 @@ import type { LoginFailure, Refusal, SentCredential } from '../cache/refusals.ts
 import type { DigestField } from '../cache/sha256.ts';
 import type { Option } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
-import { UserCancelled } from '../terminal/terminal.ts';
+import { UserCanceled } from '../terminal/terminal.ts';
 import { AnswerRejected } from './additional-factors.ts';
 import type { LoginContext } from './login-context.ts';
 
@@ -77,8 +77,8 @@ function explainRefusal(refusal: Refusal, now: number, { name, proof }: RefusedR
   const { code, message, hint, requestId, refusedAt, nextAt } = refusal;
   const ago = `${formatRoughly(now - refusedAt)} ago`;
   const remedy = hint === undefined ? '' : `${hint}; `;
-  if (code === 'cancelled') {
-    return new PluginError('cancelled', `${message} ${ago}`, { hint: 'run the command again to answer' });
+  if (code === 'canceled') {
+    return new PluginError('canceled', `${message} ${ago}`, { hint: 'run the command again to answer' });
   }
   const next =
     nextAt === undefined
@@ -94,7 +94,7 @@ function explainRefusal(refusal: Refusal, now: number, { name, proof }: RefusedR
  * Checks before a login that it was not refused a moment ago.
  *
  * @param config the settings, before the user answers a prompt
- * @throws AuthRejected | UserCancelled with the reason of the refusal
+ * @throws AuthRejected | UserCanceled with the reason of the refusal
  */
 export function rejectRefusedLogin(login: LoginContext, config: ResolvedConfig): void {
   if (login.config.isOn('force-refresh')) return;
@@ -112,7 +112,7 @@ function toFailure({ code, message, hint, requestId }: PluginError): LoginFailur
 
 /** Whether a failure is about what the user typed or did elsewhere, and not about the settings. */
 function isAboutUser({ method }: LoginContext, config: ResolvedConfig, error: PluginError): boolean {
-  if (error instanceof UserCancelled || error instanceof AnswerRejected) return true;
+  if (error instanceof UserCanceled || error instanceof AnswerRejected) return true;
   if (findMissingOptions(config, method).length > 0) return true;
   return method.waitsForUser?.(config) === true && !REFUSED_SETTINGS.includes(error.code);
 }
@@ -123,7 +123,7 @@ function isAboutUser({ method }: LoginContext, config: ResolvedConfig, error: Pl
  * @param config the settings, before the user answered a prompt
  */
 export function rememberFailedLogin(login: LoginContext, config: ResolvedConfig, error: unknown): void {
-  if (!(error instanceof AuthRejected) && !(error instanceof UserCancelled)) return;
+  if (!(error instanceof AuthRejected) && !(error instanceof UserCanceled)) return;
   const { cache, cacheKey } = login;
   const failure = toFailure(error);
   // What was saved in the keyring may be forgotten now, so that the next run of the same command lacks it.

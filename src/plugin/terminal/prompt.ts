@@ -6,7 +6,7 @@ import { input, password, select } from '@inquirer/prompts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
 import { makePrintable } from '../../shared/base/terminal-text.ts';
 import type { Option } from '../../shared/options/option.ts';
-import { UserCancelled } from './terminal.ts';
+import { UserCanceled } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Longest question or answer that is shown, in characters: a prompt must fit on the screen. */
@@ -25,7 +25,7 @@ export interface PromptOptions {
   readonly suggestion?: string | undefined;
   /** Returns why an answer cannot be used: the question is then asked again with the reason. */
   readonly check?: ((answer: string) => string | undefined) | undefined;
-  /** Withdraws the prompt, which then counts as cancelled. */
+  /** Withdraws the prompt, which then counts as canceled. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -104,7 +104,7 @@ async function promptUntilAnswered(
     await place.turn.take(outerSignal);
     const result = await promptOnce(place, show, outerSignal);
     if ('answer' in result) return result.answer;
-    if (result.signal !== 'SIGTSTP') throw new UserCancelled(result.signal);
+    if (result.signal !== 'SIGTSTP') throw new UserCanceled(result.signal);
     // The terminal is restored: stop now, and prompt again when the process is continued.
     place.turn.end();
     place.host.raise('SIGTSTP');
@@ -115,7 +115,7 @@ async function promptUntilAnswered(
  * Prompts for one option.
  *
  * @param target what the answer is for, as text for messages: "at https://keystone.example.com"
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function promptForOption(
   place: PromptPlace,
@@ -178,7 +178,7 @@ const MAX_VISIBLE_CHOICES = 10;
  * Prompts for one of several answers.
  *
  * @returns its value
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function promptForChoice(
   place: PromptPlace,

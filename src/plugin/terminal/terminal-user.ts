@@ -29,14 +29,14 @@ export interface TerminalUser {
    *
    * @param target what the answer is for, as text for messages: "at https://keystone.example.com"
    * @throws InteractionRequired if no prompt is possible
-   * @throws UserCancelled
+   * @throws UserCanceled
    */
   prompt(option: Option, target: string, options?: PromptOptions): Promise<string>;
   /**
    * Prompts for one of several answers.
    *
    * @returns its value; undefined if no prompt is possible
-   * @throws UserCancelled
+   * @throws UserCanceled
    */
   promptForChoice(question: ChoicePrompt): Promise<string | undefined>;
 }

@@ -5,12 +5,12 @@ import type { Host, PromptSignal } from '../../shared/base/host.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
 
 /** The user or a signal ended the prompt. */
-export class UserCancelled extends PluginError {
+export class UserCanceled extends PluginError {
   /** The signal that must still end this process; undefined for Ctrl-C and Ctrl-D typed at the prompt. */
   readonly signal: PromptSignal | undefined;
 
   constructor(signal?: PromptSignal) {
-    super('cancelled', 'cancelled at the prompt');
+    super('canceled', 'canceled at the prompt');
     this.signal = signal;
   }
 }

@@ -6,7 +6,7 @@ export type PluginErrorCode =
   | 'config-invalid'
   | 'config-conflict'
   | 'interaction-required'
-  | 'cancelled'
+  | 'canceled'
   | 'auth-rejected'
   | 'refused-before'
   | 'factor-required'

@@ -34,7 +34,7 @@ const compact = (name: string): string =>
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{M}\p{N}]/gu, '');
 
-/** Counts the typos that make a name of another; undefined if they are too many for a misspelt form of it. */
+/** Counts the typos that make a name of another; undefined if they are too many for a misspelled form of it. */
 function countTyposBetween(name: string, other: string): number | undefined {
   if (name.length > MAX_LENGTH || other.length > MAX_LENGTH) return undefined;
   const [a, b] = [compact(name), compact(other)];
@@ -45,12 +45,12 @@ function countTyposBetween(name: string, other: string): number | undefined {
   return distance <= limit ? distance : undefined;
 }
 
-/** Whether a name is probably a misspelt form of another, such as `user` of `users`. */
+/** Whether a name is probably a misspelled form of another, such as `user` of `users`. */
 export function isSimilarName(name: string, other: string): boolean {
   return countTyposBetween(name, other) !== undefined;
 }
 
-/** Finds the candidate that a name is most likely a misspelt form of. */
+/** Finds the candidate that a name is most likely a misspelled form of. */
 export function findSimilarName(name: string, candidates: readonly string[]): string | undefined {
   const similar = candidates.flatMap((candidate) => {
     const typos = countTyposBetween(name, candidate);

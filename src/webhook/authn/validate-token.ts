@@ -172,7 +172,7 @@ async function fetchGroups(
 
 type GroupsResult = Awaited<ReturnType<typeof fetchGroups>>;
 
-/** Starts a request later, unless that is cancelled before. */
+/** Starts a request later, unless that is canceled before. */
 function startLater(
   clock: Clock,
   ms: number,

@@ -98,7 +98,7 @@ export function makeMetricRegistry(gauges: Gauges): MetricRegistry {
 
 /** Makes the metrics that every server has. */
 export function makeServerMetrics({ registry, makeCounter, makeHistogram }: MetricRegistry): ServerMetrics {
-  const validations = makeCounter('keystone_judgements_total', 'Tokens sent to Keystone for validation', ['outcome']);
+  const validations = makeCounter('keystone_validations_total', 'Tokens sent to Keystone for validation', ['outcome']);
   const droppedNames = makeCounter('dropped_names_total', 'Names of groups that users did not get in the cluster', []);
   const reloads = makeCounter('reloads_total', 'Reloads of files and ConfigMaps', ['what', 'result']);
   const lastReloads = new Gauge({

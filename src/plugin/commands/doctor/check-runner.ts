@@ -2,7 +2,7 @@ import { getExitStatus } from '../../cli/exit-status.ts';
 import { PluginError } from '../../../shared/base/errors.ts';
 import type { PluginErrorCode } from '../../../shared/base/errors.ts';
 import type { Reporter } from '../../login/login-context.ts';
-import { UserCancelled } from '../../terminal/terminal.ts';
+import { UserCanceled } from '../../terminal/terminal.ts';
 
 /** How a check ended, as programs read it; a check is skipped if an earlier one failed to provide what it needs. */
 export type CheckStatus = 'good' | 'bad' | 'doubtful' | 'skipped';
@@ -85,10 +85,10 @@ const PROGRESS_DELAY_MS = 400;
 /**
  * Converts an error to the result of a check.
  *
- * @throws UserCancelled, and any error that is not a PluginError
+ * @throws UserCanceled, and any error that is not a PluginError
  */
 function describeFailedCheck(name: string, error: unknown): CheckResult {
-  if (!(error instanceof PluginError) || error instanceof UserCancelled) throw error;
+  if (!(error instanceof PluginError) || error instanceof UserCanceled) throw error;
   const { message, code, requestId, hint = 'see the message, or ask the operator of the server' } = error;
   const summary = requestId === undefined ? message : `${message} (${requestId})`;
   return { check: name, result: 'bad', summary, fix: hint, exitStatus: getExitStatus(code) };

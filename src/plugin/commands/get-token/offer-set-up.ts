@@ -76,7 +76,7 @@ async function listSteps(call: Invocation): Promise<readonly FirstStep[]> {
  * Says what this program is, and offers the ways to set it up.
  *
  * @throws InteractionRequired if no prompt is possible
- * @throws UserCancelled
+ * @throws UserCanceled
  * @throws PluginError if the step that the user chose fails
  */
 export async function offerSetUp(call: Invocation): Promise<CommandResult> {

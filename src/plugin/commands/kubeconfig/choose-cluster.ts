@@ -60,7 +60,7 @@ function findUser({ host, reporter }: Invocation): TerminalUser | undefined {
 /**
  * Prompts for a cluster that the kubeconfig does not have.
  *
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function promptForCluster({ host }: Invocation, user: TerminalUser): Promise<ClusterChoice> {
   const server = await user.prompt(SERVER_OPTION, '', {
@@ -107,7 +107,7 @@ function checkServer(server: string, name: string, old: string | undefined, call
  * @param existing the context that has the name of the new one
  * @throws UsageError if the options name a cluster that does not exist, or nothing names one and there is no prompt
  * @throws ConfigError if the URL or the PEM file of the options cannot be used
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function chooseCluster(
   kubeconfig: Kubeconfig,

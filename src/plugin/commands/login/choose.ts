@@ -60,7 +60,7 @@ async function promptForMethod(user: TerminalUser): Promise<string | undefined> 
  * @param web whether the method must be one with a browser
  * @returns the choices, as flags
  * @throws InteractionRequired when there are several clouds and no prompt
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function chooseCloudAndMethod(run: RunContext, user: TerminalUser, web: boolean): Promise<Layer> {
   const { host, flags } = run;
@@ -91,7 +91,7 @@ export async function chooseCloudAndMethod(run: RunContext, user: TerminalUser, 
   return choices;
 }
 
-/** @throws InteractionRequired | UserCancelled | KeystoneUnreachable | UsageError */
+/** @throws InteractionRequired | UserCanceled | KeystoneUnreachable | UsageError */
 async function chooseBrowserMethod(run: RunContext, config: ResolvedConfig, user: TerminalUser): Promise<Layer> {
   const toLayer = (name: string): Layer => new Map([['auth-type', { value: name, origin: '--auth-type' }]]);
   const configured = findConfiguredBrowserMethod(config);
@@ -110,7 +110,7 @@ const URL_OPTIONS: readonly Option[] = OPTIONS.filter(({ name }) => name === 'ke
  *
  * @returns the answer, as a flag
  * @throws InteractionRequired if no prompt is possible
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function promptForKeystoneUrl(
   run: RunContext,
@@ -151,7 +151,7 @@ export async function listEnabledProjects(ask: AskKeystone): Promise<readonly Pr
  * @param suggested the id of the default choice
  * @returns the only project without a prompt; undefined if there is none
  * @throws InteractionRequired when there is no prompt
- * @throws UserCancelled
+ * @throws UserCanceled
  */
 export async function chooseProject(
   projects: readonly Project[],

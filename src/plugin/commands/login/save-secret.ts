@@ -16,7 +16,7 @@ import type { LoginContext } from '../../login/login-context.ts';
 import { withToken } from '../../login/with-token.ts';
 import { chooseMethod } from '../../auth-methods/choose-method.ts';
 import { METHODS, OPTIONS } from '../../auth-methods/registry.ts';
-import { UserCancelled } from '../../terminal/terminal.ts';
+import { UserCanceled } from '../../terminal/terminal.ts';
 import { captureWarnings } from '../capture-warnings.ts';
 import type { Invocation } from '../command.ts';
 import { createCredential, deleteCredentialAndThrow } from './application-credential.ts';
@@ -152,7 +152,7 @@ async function withDelayedSignals<T>(host: Host, act: (check: () => void) => Pro
   const removeListeners = TERMINATION_SIGNALS.map((name) => host.onSignal(name, () => (signal ??= name)));
   try {
     return await act(() => {
-      if (signal !== undefined) throw new UserCancelled(signal);
+      if (signal !== undefined) throw new UserCanceled(signal);
     });
   } finally {
     for (const removeListener of removeListeners) removeListener();

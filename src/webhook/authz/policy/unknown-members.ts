@@ -1,5 +1,5 @@
 /**
- * Members that the format does not have. The Go program ignores them all. A comment does no harm, but a misspelt
+ * Members that the format does not have. The Go program ignores them all. A comment does no harm, but a misspelled
  * restriction would let everybody in.
  */
 import { isSimilarName } from '../../../shared/base/similar-name.ts';
