@@ -281,7 +281,7 @@ void t.test('each cluster of a list has its own audience, and its own issuer if 
   const result = await add('--from-list', list, '--token-exchange-url', 'https://issuer.example.com');
   t.equal(result.status, EXIT_STATUS.config);
   t.match(result.stderr, /c was left out: --token-exchange-url is set, but not OS_TOKEN_EXCHANGE_AUDIENCE/);
-  t.match(result.stderr, /entry 4 of .*: token-exchange-audience must be a text/);
+  t.match(result.stderr, /entry 4 of .*: token-exchange-audience must be text/);
   t.match(result.stderr, /e was left out: entry 5 of .*: token-exchange-url must begin with https:\/\//);
   t.strictSame(listArguments(), expected, 'no cluster gets the Keystone token that should get a JWT');
 

@@ -135,7 +135,9 @@ void t.test('a restriction that cannot work, or a name that must not be allowed,
     [['--allowed-colon-names', 'kubeadm:cluster-admins'], /must not contain "kubeadm:cluster-admins"/],
     [['--allowed-colon-names', '*'], /--allowed-colon-names must contain names with a colon/],
     [['--username-format', '%D%n'], /--username-format must have a separator between its placeholders/],
-    [['--group-format', '%d%n'], /--group-format must have a separator/],
+    // A group has no name of a domain, so the format of the hint must do without it.
+    [['--group-format', '%d%n'], /--group-format must have a separator.*such as %d:%n/],
+    [['--group-format', 'all'], /--group-format must contain %n or %i.*such as %d:%n/],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await runWebhook(...args);

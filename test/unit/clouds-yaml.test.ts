@@ -176,7 +176,7 @@ void t.test('an error names the invalid file', async (t) => {
   await rejects('clouds: {c: {auth: {project_name: [a, b]}}}', /^auth.project_name of cloud c in .* must be text$/);
   await rejects('clouds: {c: {insecure: canary}}', /^insecure of cloud c in [^"]* must be true or false$/);
   await rejects('clouds: {c: {auth: {system_scope: canary}}}', /^auth.system_scope of cloud c in [^"]* must be all$/);
-  await rejects('clouds: {c: {auth: {user_name: a, user-name: b}}}', /^auth of cloud c in .* has a key twice/);
+  await rejects('clouds: {c: {auth: {user_name: a, user-name: b}}}', /^auth of cloud c in .* sets one key twice/);
   await rejects(`clouds: {c: {x: ${'y'.repeat(262_144)}}}`, /larger than 256 KiB/);
   await rejects(`clouds:\n${'\n'.repeat(60_000)}`, /more than 20000 entries/);
   writeFileSync(path, Buffer.from([0x63, 0xff, 0xfe]));

@@ -101,7 +101,7 @@ void t.test('a file with a mistake is refused as a whole, with the place and adv
     [one({ 'lifetime-seconds': null }), /must be from 60 to 3600/],
     ['audiences: [{name: a, lifetime-seconds: , allow: [{roles: [x]}]}]', /lifetime-seconds of audience "a" must be/],
     [one({ 'lifetime-seconds': [60] }), /must be from 60 to 3600/],
-    [one({ 'lifetime-seconds': 60, lifetime_seconds: 60 }), /has a key twice, with a dash and with an underscore/],
+    [one({ 'lifetime-seconds': 60, lifetime_seconds: 60 }), /sets one key twice, with a dash and with an underscore/],
     [one({ claims: ['email'] }), /claims of audience "a" contains "email"; possible are preferred_username, groups/],
     [one({ claims: [] }), /claims of audience "a" must be a list that is not empty/],
     [rule({}), /rule 1 of audience "a" must have roles, projects or domains/],

@@ -168,7 +168,7 @@ void t.test('"issuer keys" and "issuer rotate" show no secret, and rotate once',
   t.match(await run('rotate'), { status: 3, stdout: '', stderr: /issuer rotate --create/ });
   const table = (await run('rotate', '--create')).stdout;
   t.match(table, /^KEY +ALGORITHM +STATE +SIGNS FROM +PUBLISHED UNTIL\n\S{43} +ES256 +signs +\S+Z +-\n$/);
-  t.match(await run('rotate', '--create'), { status: 3, stderr: /exists already/ });
+  t.match(await run('rotate', '--create'), { status: 3, stderr: /already exists/ });
   t.equal((await run('keys')).stdout, table);
   const rotated = await run('rotate');
   t.match(rotated.stdout, /\n\S{43} +ES256 +signs .*Z\n\S{43} +ES256 +waits .*-\n$/);
@@ -238,7 +238,7 @@ void t.test('a Secret that is missing, empty or out of reach is a failure, and n
   });
   t.match(await run('rotate', '--compromised'), { status: 3 }, 'only --create creates it');
   t.match(await run('rotate', '--create'), { status: 0 });
-  t.match(await run('rotate', '--create'), { status: 3, stderr: /exists already/ });
+  t.match(await run('rotate', '--create'), { status: 3, stderr: /already exists/ });
   cluster.failWith(403);
   t.match(await run('keys'), {
     status: 1,

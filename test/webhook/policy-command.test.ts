@@ -140,7 +140,7 @@ void t.test('what is no policy is refused with its place', async (t) => {
     ['', /wrong: it is not JSON: it ends too early \(line 1, column 1\)/],
     ['[\n1]', /wrong: entry 1: it is not an object \(line 2, column 1\)/],
     ['[{"users": {"projects": "demo"}}]', /wrong: entry 1: "projects" must be a list of strings \(line 1, column 25\)/],
-    ['[{"users": {}, "Users": {}}]', /wrong: entry 1: the key "users" is there twice \(line 1, column 16\)/],
+    ['[{"users": {}, "Users": {}}]', /wrong: entry 1: the key "users" occurs twice \(line 1, column 16\)/],
     ['kind: ConfigMap\ndata: {policy: x}', /wrong: the ConfigMap has no key "policies"/],
     [
       'kind: ConfigMap\ndata: {policies: "[]"}\n---\nkind: ConfigMap\ndata: {policies: "[]"}',
@@ -167,7 +167,7 @@ void t.test('errors of the command line are one line on stderr', async (t) => {
     [['--keystone-rul', 'x'], 2, /unknown option --keystone-rul; did you mean --keystone-url\?/],
     [['--log-level', 'inf'], 3, /did you mean "info"\?/],
     [['help', 'nonsense'], 2, /unexpected argument/],
-    [['policy', 'lint'], 2, /--keystone-policy-file is missing/],
+    [['policy', 'lint'], 2, /--keystone-policy-file is missing; set it/],
     [['policy', 'lint', 'x'], 2, /unexpected argument \(not shown/],
     [['policy', 'lint', '--keystone-policy-file', join(folder, 'absent')], 3, /absent cannot be read \(ENOENT\)/],
     [['policy', 'lint', '--keystone-policy-file', import.meta.filename], 3, /it is not JSON/],

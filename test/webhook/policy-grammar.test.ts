@@ -466,7 +466,7 @@ void t.test('names of members are read as Go reads them', async (t) => {
   t.equal(allows({ Resource_Permissions: { 'web/pods': ['get'] } }), true);
 });
 
-void t.test('a member that is there twice makes the policy invalid', async (t) => {
+void t.test('a member that occurs twice makes the policy invalid', async (t) => {
   for (const text of [
     '[{"users":{"projects":["ops"],"roles":["admin"]},"users":{"projects":["demo"]},"resource_permissions":{"*/*":["*"]}}]',
     '[{"users":{"projects":["ops"]},"Users":{"projects":["demo"]}}]',
@@ -476,7 +476,7 @@ void t.test('a member that is there twice makes the policy invalid', async (t) =
     '[{"comment":{"x":1,"x":2}}]',
     '[{"a":1,"\\u0061":2}]',
   ]) {
-    t.throws(() => parsePolicy(text, new Set()), { message: /the key ".*" is there twice$/ }, text);
+    t.throws(() => parsePolicy(text, new Set()), { message: /the key ".*" occurs twice$/ }, text);
   }
 });
 

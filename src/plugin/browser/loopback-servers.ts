@@ -76,7 +76,7 @@ export async function openLoopbackServers(
       const opened = await listenOnAll(createServer, listAddresses(url), requestedPort);
       if (opened !== undefined) return opened;
     }
-    throw new ConfigError(`no port of ${url.hostname} is free for the browser to return to`);
+    throw new ConfigError(`no port of ${url.hostname} is free for the browser to return to`, { hint: portHint });
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const reason = getErrorCode(error) === 'EADDRINUSE' ? 'another program uses it' : getErrorCode(error);

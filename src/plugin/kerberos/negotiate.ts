@@ -58,7 +58,9 @@ function findErrorCode({ status, output }: CurlResult, proxy: Proxy | undefined)
 
 function checkResult(result: CurlResult, { url, peer, remainingMs, ...attempt }: Attempt): void {
   if (result.isTooLarge) {
-    throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`);
+    throw new KeystoneProtocolError('protocol', `the response is larger than 1 MiB: this is not ${peer.name}`, {
+      hint: `check ${peer.setting}`,
+    });
   }
   if (result.status === 0) return;
   const code = findErrorCode(result, attempt.proxy);

@@ -9,7 +9,7 @@ import type { YamlMapping } from './yaml.ts';
 export function unifyKeys(mapping: YamlMapping, where: string): YamlMapping {
   const unified = new Map([...mapping].map(([key, value]) => [key.replaceAll('-', '_'), value]));
   if (unified.size === mapping.size) return unified;
-  throw new ConfigError(`${where} has a key twice, with a dash and with an underscore`, {
+  throw new ConfigError(`${where} sets one key twice, with a dash and with an underscore`, {
     hint: 'remove one of the two keys from the file',
   });
 }

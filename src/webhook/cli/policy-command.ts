@@ -42,7 +42,9 @@ const REQUEST_OPTIONS: readonly CommandOption[] = [
 
 function loadPolicy(host: Host, config: WebhookConfig): PlacedPolicy {
   const file = config.text('keystone-policy-file');
-  if (file === undefined) throw new UsageError('--keystone-policy-file is missing', { hint: 'see --help' });
+  if (file === undefined) {
+    throw new UsageError('--keystone-policy-file is missing', { hint: 'set it to the file of the policy' });
+  }
   const text = readTextFile({ path: resolve(host.cwd, file), origin: config.origin('keystone-policy-file') });
   return readPolicy(text, file, readCompatibilities(config));
 }
@@ -51,7 +53,9 @@ function readRequest(readFlag: (name: RequestOptionName) => string | undefined):
   const verb = readFlag('verb') ?? 'get';
   const [path, resource] = [readFlag('path'), readFlag('resource')];
   if ((path === undefined) === (resource === undefined)) {
-    throw new UsageError('either --resource or --path must be set', { hint: 'see --help' });
+    throw new UsageError('either --resource or --path must be set', {
+      hint: 'write --resource=pods or --path=/healthz, for example',
+    });
   }
   if (path !== undefined) return { kind: 'path', verb, path };
   const [, plural = '', group = '', subresource = ''] =

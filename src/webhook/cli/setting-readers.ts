@@ -66,12 +66,12 @@ export function readFormat<Name extends string>(config: Config<Name>, name: Name
   if (invalid !== undefined || !/%[ni]/.test(format)) {
     const placeholders = Array.from(letters, (letter) => `%${letter}`).join(', ');
     throw new ConfigError(`${config.origin(name)} must contain %n or %i, and no placeholders except ${placeholders}`, {
-      hint: 'see --help',
+      hint: 'write %n for the name or %i for the ID, such as %d:%n',
     });
   }
   if (hasAdjacentPlaceholders(format)) {
     throw new ConfigError(`${config.origin(name)} must have a separator between its placeholders`, {
-      hint: 'without one, two users could have the same name; use a format such as %D:%n',
+      hint: 'without one, two users could have the same name; use a format such as %d:%n',
     });
   }
   return format;

@@ -74,7 +74,9 @@ function readClientAccess(config: WebhookConfig): Pick<WebhookSettings, 'allowed
     });
   }
   if (config.has('allowed-client-names') && names.length === 0) {
-    throw new ConfigError(`${config.origin('allowed-client-names')} contains no name`);
+    throw new ConfigError(`${config.origin('allowed-client-names')} contains no name`, {
+      hint: 'write the common names of the clients, separated by commas, or leave it out',
+    });
   }
   return { allowedClientNames: names, metricsAccess };
 }

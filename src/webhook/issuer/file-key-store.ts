@@ -129,7 +129,7 @@ export function openFileKeyStore(settings: FileKeyStoreSettings): KeyStore {
     create: (keys) =>
       withLock(settings, async () => {
         if (existsSync(file.path)) {
-          throw new ConfigError(`${file.origin}: ${file.path} exists already`, { hint: 'leave out --create' });
+          throw new ConfigError(`${file.origin}: ${file.path} already exists`, { hint: 'leave out --create' });
         }
         writeKeys(file, keys);
         await Promise.resolve();

@@ -23,7 +23,7 @@ export interface KeyStore {
   /**
    * Creates the store.
    *
-   * @throws PluginError if it exists already, or cannot be created
+   * @throws PluginError if it already exists, or cannot be created
    */
   readonly create: (keys: readonly SigningKey[]) => Promise<void>;
 }

@@ -80,11 +80,11 @@ export function openSecretKeyStore({ secret, cluster }: SecretKeyStoreSettings):
         const data = { [KEY]: renderKeyDocument(next) };
         if (await attempt(useHints, () => replace(data))) return next;
       }
-      throw new PluginError('unreachable', `the ${place} changes too often`);
+      throw new PluginError('unreachable', `other processes keep changing the ${place}`, { hint: 'try again' });
     },
     async create(keys) {
       const isNew = await attempt(createHints, () => cluster.createSecret(secret, { [KEY]: renderKeyDocument(keys) }));
-      if (!isNew) throw new ConfigError(`the ${place} exists already`, { hint: 'leave out --create' });
+      if (!isNew) throw new ConfigError(`the ${place} already exists`, { hint: 'leave out --create' });
     },
   };
 }

@@ -28,7 +28,9 @@ export function parseCertificates(cert: string, key: string, clientCa: string | 
     });
   }
   if (clientCa !== undefined && !areAuthorities(clientCa)) {
-    throw new ConfigError('the file of --client-ca-file contains no PEM certificate, or one that cannot be read');
+    throw new ConfigError('the file of --client-ca-file contains no PEM certificate, or one that cannot be read', {
+      hint: 'set it to a file of whole certificates, each from -----BEGIN CERTIFICATE----- to its end',
+    });
   }
   return { cert, key: new Secret(key), clientCa, expiresAt: new X509Certificate(cert).validToDate.getTime() };
 }

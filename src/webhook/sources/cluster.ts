@@ -68,7 +68,7 @@ export interface Cluster {
 export interface ClusterSecrets {
   /** Reads a Secret; undefined if it does not exist. */
   readSecret(secret: SecretName): Promise<SecretContent | undefined>;
-  /** Creates a Secret; false if it exists already. */
+  /** Creates a Secret; false if it already exists. */
   createSecret(secret: SecretName, data: SecretData): Promise<boolean>;
 }
 
@@ -103,7 +103,7 @@ type RequestOptions = kubernetes.ConfigurationOptions;
 /**
  * Sends a request and waits until its deadline.
  *
- * @param expectedStatus an error status that is not a failure, such as 409 for an object that exists already
+ * @param expectedStatus an error status that is not a failure, such as 409 for an object that already exists
  */
 type Send = <T>(request: (options: RequestOptions) => Promise<T>, expectedStatus?: number) => Promise<T | undefined>;
 
@@ -179,7 +179,7 @@ function loadKubeConfig(kubeconfig: NamedFile | undefined, client: Client): kube
   } catch {
     throw new ConfigError(
       kubeconfig === undefined
-        ? 'the webhook does not run in a pod and has no kubeconfig'
+        ? 'this program does not run in a pod and has no kubeconfig'
         : `${kubeconfig.origin}: ${kubeconfig.path} does not say how to reach a cluster`,
       { hint: 'set --kubeconfig (KEYSTONE_KUBECONFIG_FILE) to a kubeconfig' },
     );

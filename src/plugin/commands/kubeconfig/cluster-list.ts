@@ -28,7 +28,7 @@ function readText(entry: YamlMapping, key: string, where: string): string | unde
   const value = entry.get(key) ?? null;
   if (value === null) return undefined;
   if (typeof value === 'string' && value !== '') return value;
-  throw new ConfigError(`${where}: ${key.replaceAll('_', '-')} must be a text`, { hint: EXAMPLE });
+  throw new ConfigError(`${where}: ${key.replaceAll('_', '-')} must be text`, { hint: EXAMPLE });
 }
 
 /** Reads the settings of the token exchange of an entry; undefined if there are none. */

@@ -125,7 +125,7 @@ async function readCluster(ask: AskMagnum, { uuid, status }: Summary, name: stri
   return { name, server, authority };
 }
 
-/** Names are not unique in Magnum; those that are there twice get the start of their UUID. */
+/** Names are not unique in Magnum; those that occur twice get the start of their UUID. */
 function nameClusters(summaries: readonly Summary[]): readonly (readonly [string, Summary])[] {
   const counts = new Map<string, number>();
   for (const { name } of summaries) counts.set(name, (counts.get(name) ?? 0) + 1);

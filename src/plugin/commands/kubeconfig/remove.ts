@@ -11,7 +11,8 @@ import { DRY_RUN_OPTION } from './options.ts';
 
 function findContext(kubeconfig: Kubeconfig, { args, ownConfig }: Invocation): ContextNames {
   const context = args[0] ?? ownConfig.text('context') ?? kubeconfig.currentContext;
-  if (context === undefined) throw new UsageError('there is no current context', { hint: 'name a context' });
+  if (context === undefined)
+    throw new UsageError('there is no current context', { hint: 'name the context to remove' });
   const entry = kubeconfig.find('context', context);
   if (entry === undefined) {
     throw new UsageError(`the kubeconfig has no context "${context}"`, { hint: 'list them with "kubeconfig show"' });

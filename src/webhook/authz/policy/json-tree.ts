@@ -110,7 +110,7 @@ class JsonReader {
       const at = this.#at;
       if (this.#text.charAt(at) !== '"') this.#fail('a key in double quotes is expected here');
       const name = this.#readText();
-      if (members.has(name)) throw new InvalidPolicyError(`the key "${name}" is there twice`, at);
+      if (members.has(name)) throw new InvalidPolicyError(`the key "${name}" occurs twice`, at);
       if (!this.#skip(':')) this.#fail('":" is expected here');
       members.set(name, { at, name, value: this.#readValue(depth + 1) });
       if (this.#skip('}')) return [...members.values()];

@@ -24,7 +24,7 @@ export function sortMembers<Name extends string>(
     const folded = foldName(member.name);
     const name = names.find((candidate) => candidate === folded);
     if (name === undefined) unknown.push(member);
-    else if (known.has(name)) throw new InvalidPolicyError(`the key "${name}" is there twice`, member.at);
+    else if (known.has(name)) throw new InvalidPolicyError(`the key "${name}" occurs twice`, member.at);
     else known.set(name, member);
   }
   return { known, unknown };
