@@ -21,7 +21,7 @@ const IMPORTERS = {
   '@kubernetes/client-node': 'src/webhook/sources/cluster.ts',
 };
 
-/** Functions that open files, which can wait for ever or read without end. */
+/** Functions that open files, which can wait forever or read without end. */
 const OPENERS = ['createReadStream', 'open', 'openAsBlob', 'openSync', 'readFile', 'readFileSync'];
 
 /** The files that may open files themselves: each has its own checks, or opens what no setting names. */

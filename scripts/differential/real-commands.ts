@@ -89,7 +89,7 @@ export async function checkRealCommands(
       const stderr = await runPluginCommand(written);
       const sentByPlugin = takeLogin(keystone);
       const promised = 'login' in answer ? withoutConnection(answer.login) : undefined;
-      // A token without another scope is only checked, which is no login.
+      // A token without another scope is only checked, which is not a login.
       const isCheck = promised?.['methods'] === '["token"]' && promised['scope'] === undefined;
       if (!isCheck && !isSame(sentByPlugin, promised)) {
         problems.push(

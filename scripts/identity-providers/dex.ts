@@ -11,7 +11,7 @@ import type { ServerProcess } from '../lib/server-process.ts';
 import { startProviderProcess } from './provider-process.ts';
 
 /**
- * Go's module proxy has Dex only by the time of a commit, because its tags are no versions for Go, and an older version of
+ * Go's module proxy has Dex only by the time of a commit, because its tags are not versions for Go, and an older version of
  * its administrative API, which the tests do not use.
  */
 export const DEX: GoTools = {

@@ -80,7 +80,7 @@ const claimsOf = (exp: number): string =>
     .map((part) => Buffer.from(part).toString('base64url'))
     .join('.');
 
-await t.test('an identity provider that grants a token for ever', async (t) => {
+await t.test('an identity provider that grants a token forever', async (t) => {
   const now = Math.floor(Date.now() / 1000);
   const responses = [
     makeTokenResponse({ access_token: claimsOf(253_402_300_799) }),

@@ -137,7 +137,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     },
     // The parent of a plugin is the process of the test.
     identifyParent: () => identifyProcess(process.pid),
-    // Nor has it a terminal.
+    // It has no terminal either.
     identifyJob: () => undefined,
     stderrIsTerminal,
     silenceNode: () => undefined,

@@ -1,6 +1,6 @@
 /**
  * Every option that names a file, of both programs, with files that must not be read: what a program reads has a kind
- * and a size. Otherwise, a pipe keeps it waiting for ever, and a device fills its memory. The options come from the
+ * and a size. Otherwise, a pipe keeps it waiting forever, and a device fills its memory. The options come from the
  * registries, so that a new one is tested too.
  */
 import { execFileSync } from 'node:child_process';

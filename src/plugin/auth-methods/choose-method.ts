@@ -71,7 +71,7 @@ const hasUser = (config: ResolvedConfig): boolean => config.has('user-id') || co
 
 /**
  * Chooses among the methods that settings imply. Where nobody names a method, `openstack` logs in with a password; so
- * does this if the password login is complete. Flags are no leftovers of another login: their method is meant.
+ * does this if the password login is complete. Flags are not left over from another login: their method is meant.
  */
 function pickCandidate(candidates: readonly Candidate[], config: ResolvedConfig): Candidate | undefined {
   const complete = candidates.filter(({ missing }) => missing.length === 0);

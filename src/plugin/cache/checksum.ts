@@ -30,7 +30,7 @@ function computeMurmur3(text: string): number {
 }
 
 /**
- * Computes MurmurHash3 with 32 bits. It detects disk errors, not attackers: who can write the file can also write a
+ * Computes MurmurHash3 with 32 bits. It detects disk errors, not attackers: whoever can write the file can also write a
  * checksum. Each step is reversible, so a change within one group of four bytes always changes the checksum. It needs no
  * module, which a cache hit would have to load.
  */

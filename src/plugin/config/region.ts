@@ -60,7 +60,7 @@ function listNamedRegions(entry: CloudEntry): ListedRegion[] {
 /** The regions of a cloud or, if it has none, of its profile. */
 interface RegionList {
   readonly regions: readonly ListedRegion[];
-  /** It is no list of all regions, so the user can name another one. */
+  /** It is not a list of all regions, so the user can name another one. */
   readonly isOpen: boolean;
 }
 

@@ -60,7 +60,7 @@ function isHtml(response: HttpResponse): boolean {
   return /\bhtml\b/i.test(response.header('content-type') ?? '');
 }
 
-/** @throws XmlError if it is no answer */
+/** @throws XmlError if it is not an answer */
 function readAnswer(response: HttpResponse, login: ProviderLogin): ProviderAnswer {
   const envelope = parseEnvelope(response.body);
   const fault = findFault(envelope);

@@ -1,6 +1,6 @@
 /**
  * The one way to read a file that a setting names. It accepts regular files only, because reading a pipe or a device can
- * wait or go on for ever, and it reads no more than a limit. ESLint keeps other modules from reading files themselves.
+ * wait or go on forever, and it reads no more than a limit. ESLint keeps other modules from reading files themselves.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';

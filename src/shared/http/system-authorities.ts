@@ -1,6 +1,6 @@
 /**
  * The files with the authorities of this system that variables name. Node reads them itself, and would wait for a pipe
- * for ever, so they are checked before.
+ * forever, so they are checked before.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Questions to a server that several reviews share. Who asks for the same key joins the question that runs, as with Go's
+ * Questions to a server that several reviews share. A review that asks for the same key joins the question that runs, as with Go's
  * singleflight. A question that runs for long may be lost, for example on a connection that has died: then it is asked
  * again beside the first one, unless the server still answers what it was asked before, and is only slow.
  */

@@ -47,7 +47,7 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
     parse: (text: string, where: string) => readPolicy(text, where, settings.compatibilities, CHECK_HINT).policy,
     defaultValue: EMPTY_POLICY,
     defaultEffect: 'the policy allows nothing',
-    // Who may not read a policy that allowed something keeps it, as with every other failure.
+    // Without the right to read it, the last policy stays in force, as with every other failure.
     needsRight: false,
     apply: (policy: Policy) => {
       state.policy = policy;

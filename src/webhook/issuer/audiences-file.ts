@@ -56,7 +56,8 @@ class Reader {
     if (!isTextList(value) || value.includes('')) return this.fail(`${key} of ${where} must be a list of strings`);
     const repeated = value.find((text, index) => value.indexOf(text) !== index);
     if (repeated !== undefined) this.fail(`${key} of ${where} contains "${repeated}" twice`);
-    if (value.includes('*')) this.fail(`${key} of ${where} contains "*", which is no name; leave ${key} out for any`);
+    if (value.includes('*'))
+      this.fail(`${key} of ${where} contains "*", which is not a name; leave ${key} out for any`);
     return value;
   }
 }

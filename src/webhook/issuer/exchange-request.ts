@@ -20,7 +20,7 @@ export interface ExchangeRequest {
 const invalid = (description: string): OAuthError => new OAuthError('invalid_request', description);
 
 /**
- * Refuses a body that is no form.
+ * Refuses a body that is not a form.
  *
  * @throws OAuthError
  */

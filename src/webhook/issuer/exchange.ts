@@ -136,7 +136,7 @@ export function makeExchange(settings: ExchangeSettings): Exchange {
     const { owner } = valid;
     trace.uid = owner.user.id;
     trace.projectId = owner.project.id;
-    // The rules may have changed while Keystone was asked. Who has no valid token does not learn which audiences there are.
+    // The rules may have changed while Keystone was asked. Without a valid token, nobody learns which audiences there are.
     const audience = findAudience(audienceName, trace);
     if (audience === undefined) throw new OAuthError('invalid_target', 'the audience is unknown');
     if (!isAllowed(owner, audience))

@@ -56,7 +56,7 @@ function isWatched({ host, ownConfig }: Invocation): boolean {
   return host.columns() !== undefined && host.stderrIsTerminal() && (ownConfig.text('output') ?? 'text') === 'text';
 }
 
-/** Prompts for the cluster that kubectl shall use the login for; undefined for none. */
+/** Prompts for the cluster that kubectl will use the login for; undefined for none. */
 async function askForCluster(call: Invocation, who: string): Promise<ClusterChoice | undefined> {
   const { host, ownConfig, reporter } = call;
   const user = makeCommandUser({ host, reporter });

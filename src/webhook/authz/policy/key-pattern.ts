@@ -24,7 +24,7 @@ export interface KeyPattern {
   readonly resource: PatternSide;
 }
 
-/** A side, and the words of its list that are no names. */
+/** A side, and the words of its list that are not names. */
 interface ParsedSide {
   readonly side: PatternSide;
   readonly strangeWords: readonly string[];

@@ -110,7 +110,7 @@ function compileEntry(
   };
   const members = sortMembers(tree, MEMBERS);
   const { known } = members;
-  // What is wrong with a part that has no effect is no problem, unless it has a wrong type.
+  // What is wrong with a part that has no effect is not a problem, unless it has a wrong type.
   const isReplacedBy = (version2: (typeof PERMISSIONS)[number]): boolean => !isAbsent(known.get(version2));
   const users = compileUsers(known.get('users'), compatibilities, report);
   const match = compileMatch(known.get('match'), report);
