@@ -78,6 +78,7 @@ interface Entry extends LoginFailure {
   /** The process that the tag is keyed with. */
   readonly process: string | undefined;
   readonly count: number;
+  /** ms since 1970, UTC. */
   readonly refusedAt: number;
 }
 

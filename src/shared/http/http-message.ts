@@ -82,7 +82,12 @@ export function limitExpiry(expiresAt: number, receivedAt: number): number {
   return Math.min(expiresAt, receivedAt + MAX_LIFETIME_MS);
 }
 
-/** Whether a token expired so long before it arrived that one of the clocks must be wrong. */
+/**
+ * Whether a token expired so long before it arrived that one of the clocks must be wrong.
+ *
+ * @param expiresAt ms since 1970, UTC
+ * @param receivedAt ms since 1970, UTC
+ */
 export function isExpiredOnArrival(expiresAt: number, receivedAt: number): boolean {
   return expiresAt < receivedAt - MIN_SKEW_MS;
 }

@@ -45,8 +45,9 @@ export interface ClusterToken {
   readonly token: Secret;
   /** The name of the user, or else the id. */
   readonly user: string;
-  /** Times are ms since 1970, UTC, by the clock of this machine. */
+  /** ms since 1970, UTC, by the clock of this machine. */
   readonly receivedAt: number;
+  /** ms since 1970, UTC, by the clock of this machine. */
   readonly expiresAt: number;
 }
 

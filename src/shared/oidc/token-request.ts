@@ -80,7 +80,12 @@ function authenticateClient(
   };
 }
 
-/** Posts a form to an endpoint, with the client authenticated as the provider requires. */
+/**
+ * Posts a form to an endpoint, with the client authenticated as the provider requires (RFC 6749, section 2.3).
+ *
+ * @returns the JSON of the answer, when it arrived (ms since 1970, UTC), and how far the server's clock is ahead, in ms
+ * @throws PluginError if the provider refuses, or does not follow its protocol
+ */
 export async function postForm(
   http: HttpClient,
   provider: Provider,

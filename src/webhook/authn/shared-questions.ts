@@ -1,7 +1,7 @@
 /**
- * Questions to a server that several reviews share. A review that asks for the same key joins the question that runs, as with Go's
- * singleflight. A question that runs for long may be lost, for example on a connection that has died: then it is asked
- * again beside the first one, unless the server still answers what it was asked before, and is only slow.
+ * Questions to a server that several reviews share. A review that asks for the same key joins the question that runs, as
+ * with Go's singleflight. A question that runs for long may be lost, for example on a connection that has died: then it
+ * is asked again beside the first one, unless the server still answers what it was asked before, and is only slow.
  */
 import type { Clock } from '../../shared/base/clock.ts';
 
@@ -12,7 +12,7 @@ const PATIENCE_MS = 2_000;
 export type Ask<T> = (onSent: () => void) => Promise<T>;
 
 interface Question<T> {
-  /** Infinity before that. */
+  /** When its request was sent, in ms of a monotonic clock; Infinity before that. */
   readonly sentAt: () => number;
   readonly answer: Promise<T>;
 }

@@ -21,7 +21,7 @@ export interface ValidToken {
   readonly groups: readonly KeystoneGroup[];
   /** ms since 1970, UTC, by our clock. */
   readonly expiresAt: number;
-  /** The same by Keystone's clock, for others whose clocks are not ours. */
+  /** The same by Keystone's clock, ms since 1970, UTC, for others whose clocks are not ours. */
   readonly keystoneExpiresAt: number;
 }
 

@@ -4,7 +4,7 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import { areAuthorities } from '../../shared/http/authorities.ts';
 import { openHttpClient as openSharedHttpClient } from '../../shared/http/http-client.ts';
-import type { HttpClient, SharedHttpClient } from '../../shared/http/http-client.ts';
+import type { SharedHttpClient } from '../../shared/http/http-client.ts';
 import { trustAuthorities } from '../../shared/http/tls-settings.ts';
 import type { Log } from '../observability/log.ts';
 import type { NamedFile } from '../sources/read-text-file.ts';
@@ -17,8 +17,8 @@ export interface HttpClientContext {
   readonly log: Log;
   readonly clock: Clock;
   readonly sources: SourceWatcher;
-  /** Receives the client, which must be closed at the end. */
-  readonly httpClients: HttpClient[];
+  /** Takes what to do when the server has stopped, or if it does not start. */
+  readonly onClose: (close: () => void) => void;
 }
 
 export interface Authorities {
@@ -45,7 +45,7 @@ export async function openHttpClient(
   context: HttpClientContext,
   { what, file }: Authorities,
 ): Promise<SharedHttpClient> {
-  const { host, settings, log, clock, sources, httpClients } = context;
+  const { host, settings, log, clock, sources, onClose } = context;
   const open = (ca: string | undefined): Promise<SharedHttpClient> =>
     openSharedHttpClient({
       host,
@@ -81,6 +81,8 @@ export async function openHttpClient(
       current.close();
     },
   };
-  httpClients.push(client);
+  onClose(() => {
+    client.close();
+  });
   return client;
 }

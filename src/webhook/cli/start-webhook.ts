@@ -1,28 +1,22 @@
 /** Starts the parts of the webhook and connects them. */
 import type { Clock } from '../../shared/base/clock.ts';
 import type { Host } from '../../shared/base/host.ts';
-import type { HttpClient } from '../../shared/http/http-client.ts';
-import { VERSION } from '../../shared/base/program.ts';
 import { answerInTime } from '../authn/answer-in-time.ts';
 import { chainAuthenticators } from '../authn/authenticator-chain.ts';
 import { makeAuthorizer } from '../authz/authorizer.ts';
 import { EMPTY_POLICY } from '../authz/policy/policy.ts';
 import type { Policy } from '../authz/policy/policy.ts';
 import type { Log } from '../observability/log.ts';
-import type { Certificates } from '../server/certificates.ts';
 import { makeRoutes } from '../server/routes.ts';
-import { makeRequestLog } from '../server/request-log.ts';
-import { drainAndClose, startServer } from '../server/server.ts';
-import type { RunningServer as HttpServer } from '../server/server.ts';
 import type { Cluster } from '../sources/cluster.ts';
-import { SourceWatcher } from '../sources/source-watcher.ts';
+import type { SourceWatcher } from '../sources/source-watcher.ts';
 import { DEFAULT_SYNC_CONFIG, parseSyncConfig } from '../sync/sync-config.ts';
 import { openAuthenticators } from './open-authenticators.ts';
 import { shareCluster } from './open-synchronizer.ts';
 import { readPolicy } from './read-policy.ts';
 import type { RunningServer } from './run-server.ts';
 import type { WebhookSettings } from './settings.ts';
-import { watchCertificates } from './watch-certificates.ts';
+import { startWatchedServer } from './watched-server.ts';
 import { makeWebhookMetrics, makeWebhookState } from './webhook-state.ts';
 import type { WebhookState } from './webhook-state.ts';
 
@@ -82,12 +76,12 @@ async function watchSyncConfig(
   );
 }
 
-function logListening(log: Log, { authUrl, oidc }: WebhookSettings, port: number): void {
-  const servers = {
+/** The servers that the webhook asks, for the log. */
+function listPeers({ authUrl, oidc }: WebhookSettings): Readonly<Record<string, string>> {
+  return {
     ...(authUrl === '' ? {} : { keystone: authUrl }),
     ...(oidc === undefined ? {} : { issuer: oidc.issuer }),
   };
-  log.info({ port, ...servers, version: VERSION }, 'listening');
 }
 
 /**
@@ -103,46 +97,20 @@ export async function startWebhook(
 ): Promise<RunningServer> {
   const state = makeWebhookState();
   const metrics = makeWebhookMetrics(state);
-  const sources = new SourceWatcher(log, metrics, clock);
-  state.readPolicyAge = () => sources.readAge(POLICY);
   const cluster = shareCluster(settings, clock);
-  const httpClients: HttpClient[] = [];
-  const requestLog = makeRequestLog(log, clock);
-  const closeAll = (): void => {
-    sources.close();
-    for (const client of httpClients) client.close();
-    requestLog.close();
-  };
-  try {
-    let replaceCertificates: HttpServer['replaceCertificates'] = () => undefined;
-    let isStopping = false;
-    let certificates: Certificates = watchCertificates(sources, settings, (next) => {
-      certificates = next;
-      replaceCertificates(next);
-    });
-    state.readCertificateExpiry = () => certificates.expiresAt;
-    await watchPolicy(sources, { settings, state, cluster, log });
-    await watchSyncConfig(sources, { settings, state, cluster, log });
-    const authenticators = await openAuthenticators({
-      host,
-      settings,
-      log,
-      metrics,
-      state,
-      cluster,
-      clock,
-      sources,
-      httpClients,
-    });
-    const getUnreadyReason = (): string | undefined => {
-      if (isStopping) return 'shutting down';
-      return sources.findUnreadSource();
-    };
+  const shared = { settings, log, metrics, state, cluster, clock };
+  return startWatchedServer(shared, async ({ sources, requestLog, readCertificates, getUnreadyReason, onClose }) => {
+    state.readPolicyAge = () => sources.readAge(POLICY);
+    state.readCertificateExpiry = () => readCertificates().expiresAt;
+    await watchPolicy(sources, shared);
+    await watchSyncConfig(sources, shared);
+    const authenticators = await openAuthenticators({ ...shared, host, sources, onClose });
+    const timeoutMs = settings.reviewTimeoutMs;
     const answerRequest = makeRoutes({
-      certificates,
+      certificates: readCertificates(),
       allowedClientNames: settings.allowedClientNames,
       metricsAccess: settings.metricsAccess,
-      authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs: settings.reviewTimeoutMs, clock }),
+      authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs, clock }),
       authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
       policy: () => state.policy,
       metrics,
@@ -150,24 +118,6 @@ export async function startWebhook(
       requestLog,
       getUnreadyReason,
     });
-    const server = await startServer(
-      { certificates, answerRequest, answerTimeoutMs: settings.reviewTimeoutMs, log, clock },
-      settings.listen,
-    );
-    replaceCertificates = server.replaceCertificates;
-    logListening(log, settings, server.port);
-    return {
-      reload: () => {
-        sources.checkFiles();
-      },
-      stop: async () => {
-        isStopping = true;
-        await drainAndClose(server, settings.shutdownGraceMs, clock);
-        closeAll();
-      },
-    };
-  } catch (error) {
-    closeAll();
-    throw error;
-  }
+    return { answerRequest, answerTimeoutMs: timeoutMs, peers: listPeers(settings) };
+  });
 }

@@ -3,7 +3,8 @@ import type { Certificates } from '../server/certificates.ts';
 import type { SourceWatcher } from '../sources/source-watcher.ts';
 import type { WebhookSettings } from './settings.ts';
 
-type CertificateFiles = Pick<WebhookSettings, 'certFile' | 'keyFile' | 'clientCaFile'>;
+/** The files of the certificate, its key and the CA of the clients, if there is one. */
+export type CertificateFiles = Pick<WebhookSettings, 'certFile' | 'keyFile' | 'clientCaFile'>;
 
 /**
  * Reads the certificate of a server, its key and the CA of its clients, and watches them.

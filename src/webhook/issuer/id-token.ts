@@ -16,11 +16,9 @@ export interface TokenSubject {
 export interface TokenTimes {
   /** ms since 1970, UTC. */
   readonly now: number;
-  /**
-   * When the Keystone token ends, which the new one must not outlive: by our clock, and by Keystone's. Whoever verifies the
-   * new one has a third clock. ms since 1970, UTC.
-   */
+  /** When the Keystone token ends by our clock, ms since 1970, UTC. The new one must not outlive it. */
   readonly expiresAt: number;
+  /** The same by Keystone's clock, ms since 1970, UTC. Whoever verifies the new one has a third clock. */
   readonly keystoneExpiresAt: number;
 }
 

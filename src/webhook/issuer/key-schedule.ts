@@ -33,7 +33,7 @@ export const computeLeadMs = ({ maxAgeMs }: Pick<RotationSettings, 'maxAgeMs'>):
 export const sortKeys = <Key extends KeyTimes>(keys: readonly Key[]): readonly Key[] =>
   keys.toSorted((one, other) => one.signsFrom - other.signsFrom);
 
-/** Finds the key that signs; the first one if this clock is behind all of them. */
+/** Finds the key that signs at `now`, ms since 1970, UTC; the first one if this clock is behind all of them. */
 export function findSigningKey<Key extends KeyTimes>(keys: readonly Key[], now: number): Key | undefined {
   const sorted = sortKeys(keys);
   return sorted.findLast(({ signsFrom }) => signsFrom <= now) ?? sorted[0];
@@ -45,13 +45,13 @@ export function computePublicationEnd(keys: readonly KeyTimes[], index: number):
   return successor === undefined ? Infinity : successor.signsFrom + MAX_TOKEN_LIFETIME_MS + MARGIN_MS;
 }
 
-/** Lists the keys that are published now, in the order in which they sign. */
+/** Lists the keys that are published at `now`, ms since 1970, UTC, in the order in which they sign. */
 export function listPublishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: number): readonly Key[] {
   const sorted = sortKeys(keys);
   return sorted.filter((_, index) => computePublicationEnd(sorted, index) > now);
 }
 
-/** Whether a key waits for its time to sign. */
+/** Whether a key waits at `now`, ms since 1970, UTC, for its time to sign. */
 export const hasWaitingKey = (keys: readonly KeyTimes[], now: number): boolean =>
   keys.some(({ signsFrom }) => signsFrom > now);
 
@@ -61,7 +61,7 @@ export function findNextRotation(keys: readonly KeyTimes[], settings: RotationSe
   return newest === undefined ? Infinity : newest.signsFrom + settings.rotationMs - computeLeadMs(settings);
 }
 
-/** Whether a new key must be published now. */
+/** Whether a new key must be published at `now`, ms since 1970, UTC. */
 export function isRotationDue(keys: readonly ScheduledKey[], now: number, settings: RotationSettings): boolean {
   if (hasWaitingKey(keys, now)) return false;
   const newest = sortKeys(keys).at(-1);

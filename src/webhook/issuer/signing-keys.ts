@@ -47,9 +47,9 @@ export interface SigningKeys {
 }
 
 /**
- * Adds a key that signs as soon as every verifier can know it.
+ * Adds a key that signs as soon as every verifier can know it, and leaves out the keys that are no longer published.
  *
- * @returns undefined if a key already waits for that
+ * @param now ms since 1970, UTC
  */
 export async function addKey(
   keys: readonly SigningKey[],

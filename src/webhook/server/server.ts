@@ -24,7 +24,7 @@ export interface ServerSettings {
   readonly clock: Clock;
 }
 
-export interface RunningServer {
+export interface ListeningServer {
   readonly port: number;
   /** Uses other certificates for new connections. */
   readonly replaceCertificates: (certificates: Certificates) => void;
@@ -101,7 +101,7 @@ function repeat(clock: Clock, ms: number, task: () => void): () => void {
  *
  * @throws ConfigError if it cannot listen on the address
  */
-export async function startServer(settings: ServerSettings, address: ListenAddress): Promise<RunningServer> {
+export async function startServer(settings: ServerSettings, address: ListenAddress): Promise<ListeningServer> {
   const { certificates, answerRequest, answerTimeoutMs, clock, log } = settings;
   const server = makeServer(certificates);
   const sockets = trackSockets(server);
@@ -153,7 +153,7 @@ export async function startServer(settings: ServerSettings, address: ListenAddre
  *
  * @param graceMs how long they may take to notice, in ms
  */
-export async function drainAndClose(server: RunningServer, graceMs: number, clock: Clock): Promise<void> {
+export async function drainAndClose(server: ListeningServer, graceMs: number, clock: Clock): Promise<void> {
   server.drain();
   await sleep(clock, graceMs);
   await server.close();

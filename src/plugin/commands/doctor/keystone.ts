@@ -200,7 +200,11 @@ export async function checkScope(login: LoginContext, record: TokenRecord): Prom
   });
 }
 
-/** Checks that the token is valid long enough. */
+/**
+ * Checks that the token is valid long enough.
+ *
+ * @param now ms since 1970, UTC
+ */
 export function checkLifetime({ receivedAt, expiresAt }: TokenRecord, now: number): CheckOutcome<never> {
   // A lifetime of whole minutes looks a second shorter here, because of the time that the response takes.
   const wholeMs = Math.round((expiresAt - receivedAt) / MINUTE_MS) * MINUTE_MS;

@@ -1,8 +1,6 @@
 /** Starts the parts of the issuer and connects them. */
 import type { Clock } from '../../../shared/base/clock.ts';
 import type { Host } from '../../../shared/base/host.ts';
-import { VERSION } from '../../../shared/base/program.ts';
-import type { HttpClient } from '../../../shared/http/http-client.ts';
 import { makeCachedValidator } from '../../authn/cached-validator.ts';
 import type { CachedValidator } from '../../authn/cached-validator.ts';
 import type { Audiences } from '../../issuer/audience.ts';
@@ -14,16 +12,12 @@ import { makeIssuerRoutes } from '../../issuer/issuer-routes.ts';
 import { openSigningKeys } from '../../issuer/signing-keys.ts';
 import type { SigningKeys } from '../../issuer/signing-keys.ts';
 import type { Log } from '../../observability/log.ts';
-import type { Certificates } from '../../server/certificates.ts';
-import { makeRequestLog } from '../../server/request-log.ts';
-import { drainAndClose, startServer } from '../../server/server.ts';
-import type { RunningServer as HttpServer } from '../../server/server.ts';
-import { SourceWatcher } from '../../sources/source-watcher.ts';
+import type { SourceWatcher } from '../../sources/source-watcher.ts';
 import { reportDroppedNames } from '../names-dropped.ts';
 import type { HttpClientContext } from '../open-http-client.ts';
 import { openKeystone } from '../open-keystone.ts';
 import type { RunningServer } from '../run-server.ts';
-import { watchCertificates } from '../watch-certificates.ts';
+import { startWatchedServer } from '../watched-server.ts';
 import type { IssuerSettings } from './issuer-settings.ts';
 import { openKeyStore } from './open-key-store.ts';
 
@@ -36,10 +30,15 @@ const CACHE_MS = 5_000;
 /** A token that is not known is turned away at once if the rate gives it no turn within this time, in ms. */
 const MAX_QUEUE_MS = 5_000;
 
+/** Why /readyz fails while other replicas could sign with a key that this one does not know. */
+const OUTDATED = 'the signing keys could not be read for too long';
+
+/** What can change while the issuer runs. */
 interface IssuerState {
   keys: SigningKeys | undefined;
-  certificates: Certificates | undefined;
   audiences: Audiences;
+  /** When the certificate of the server expires, ms since 1970, UTC. */
+  readCertificateExpiry: () => number;
 }
 
 function makeMetrics(state: IssuerState, now: () => number): IssuerMetrics {
@@ -60,10 +59,21 @@ function makeMetrics(state: IssuerState, now: () => number): IssuerMetrics {
     },
     certificate_expiry_timestamp_seconds: {
       help: 'When the certificate of the server expires, in seconds since 1970, UTC',
-      read: () => (state.certificates?.expiresAt ?? 0) / 1_000,
+      read: () => state.readCertificateExpiry() / 1_000,
     },
   };
   return makeIssuerMetrics(gauges, () => state.keys?.current().kid);
+}
+
+function watchAudiences(sources: SourceWatcher, { audiencesFile }: IssuerSettings, state: IssuerState): void {
+  state.audiences = sources.watchFiles({
+    what: 'audiences',
+    files: [audiencesFile],
+    parse: ([text = '']) => parseAudiences(text, audiencesFile.path),
+    apply: (audiences) => {
+      state.audiences = audiences;
+    },
+  });
 }
 
 async function openValidator(
@@ -93,44 +103,26 @@ export async function startIssuer(
   clock: Clock,
 ): Promise<RunningServer> {
   const { issuer, rotation } = settings;
-  const state: IssuerState = { keys: undefined, certificates: undefined, audiences: new Map() };
-  const metrics = makeMetrics(state, host.now);
-  const sources = new SourceWatcher(log, metrics, clock);
-  const httpClients: HttpClient[] = [];
-  const requestLog = makeRequestLog(log, clock);
-  const closeAll = (): void => {
-    state.keys?.close();
-    sources.close();
-    for (const client of httpClients) client.close();
-    requestLog.close();
-  };
-  try {
-    let replaceCertificates: HttpServer['replaceCertificates'] = () => undefined;
-    let isStopping = false;
-    const certificates = watchCertificates(sources, settings, (next) => {
-      state.certificates = next;
-      replaceCertificates(next);
-    });
-    state.certificates = certificates;
-    state.audiences = sources.watchFiles({
-      what: 'audiences',
-      files: [settings.audiencesFile],
-      parse: ([text = '']) => parseAudiences(text, settings.audiencesFile.path),
-      apply: (audiences) => {
-        state.audiences = audiences;
-      },
-    });
+  const { now } = host;
+  const state: IssuerState = { keys: undefined, readCertificateExpiry: () => 0, audiences: new Map() };
+  const metrics = makeMetrics(state, now);
+  const shared = { settings, log, metrics, clock };
+  return startWatchedServer(shared, async (parts) => {
+    const { sources, requestLog, readCertificates, getUnreadyReason, onClose } = parts;
+    state.readCertificateExpiry = () => readCertificates().expiresAt;
+    watchAudiences(sources, settings, state);
     const keys = await openSigningKeys({
       store: await openKeyStore(settings.keyPlace, host, clock),
       rotation,
       clock,
-      now: host.now,
+      now,
       log,
       onRead: metrics.recordKeysRead,
       onRotated: metrics.recordRotation,
     });
+    onClose(keys.close);
     state.keys = keys;
-    const { check } = await openValidator({ host, settings, log, clock, sources, httpClients }, metrics);
+    const { check } = await openValidator({ ...shared, host, sources, onClose }, metrics);
     const exchange = makeExchange({
       issuer,
       audiences: () => state.audiences,
@@ -138,45 +130,28 @@ export async function startIssuer(
       namingRules: settings.namingRules,
       allowsAnyTokenShape: settings.allowsAnyTokenShape,
       currentKey: keys.current,
-      now: host.now,
+      now,
       onNamesDropped: reportDroppedNames({ metrics, log }, 'uid'),
     });
     const answerRequest = makeIssuerRoutes({
-      certificates,
+      certificates: readCertificates(),
       allowedClientNames: [],
       metricsAccess: settings.metricsAccess,
       metrics,
-      getUnreadyReason: () => {
-        if (isStopping) return 'shutting down';
-        return keys.isOutdated() ? 'the signing keys could not be read for too long' : sources.findUnreadSource();
-      },
+      getUnreadyReason: () => getUnreadyReason() ?? (keys.isOutdated() ? OUTDATED : undefined),
       issuer,
       exchange,
       listPublicKeys: keys.listPublic,
       maxAgeMs: rotation.maxAgeMs,
-      now: host.now,
+      now,
       log,
       requestLog,
     });
-    const server = await startServer(
-      { certificates, answerRequest, answerTimeoutMs: settings.keystoneTimeoutMs, log, clock },
-      settings.listen,
-    );
-    replaceCertificates = server.replaceCertificates;
-    log.info({ port: server.port, issuer, keystone: settings.authUrl, version: VERSION }, 'listening');
     return {
-      reload: () => {
-        sources.checkFiles();
-        void keys.check();
-      },
-      stop: async () => {
-        isStopping = true;
-        await drainAndClose(server, settings.shutdownGraceMs, clock);
-        closeAll();
-      },
+      answerRequest,
+      answerTimeoutMs: settings.keystoneTimeoutMs,
+      peers: { issuer, keystone: settings.authUrl },
+      reload: () => void keys.check(),
     };
-  } catch (error) {
-    closeAll();
-    throw error;
-  }
+  });
 }
