@@ -9,10 +9,21 @@ import { pipeline } from 'node:stream/promises';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** A signal for this process ended a step, so that no other may follow. */
+export class Interrupted extends Error {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+  }
+}
+
 /**
  * Runs a program with a low priority and appends its output to a log.
  *
- * @throws Error if it fails
+ * @throws Interrupted if this process gets a signal that ends it
+ * @throws Error if the program fails
  */
 export async function runLogged(
   log: string,
@@ -21,12 +32,15 @@ export async function runLogged(
   options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv },
 ): Promise<void> {
   const output = createWriteStream(log, { flags: 'a', mode: 0o600 });
-  const child = spawn('nice', [program, ...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let interruptedBy: NodeJS.Signals | undefined;
   // The signal goes to the whole process group. Afterward, the caller cleans up.
-  const end = (): void => {
+  const end = (signal: NodeJS.Signals): void => {
+    interruptedBy = signal;
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
   };
+  // Before the program starts, so that no signal ends this process alone.
   for (const signal of SIGNALS) process.on(signal, end);
+  const child = spawn('nice', [program, ...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   child.stdout.pipe(output, { end: false });
   child.stderr.pipe(output, { end: false });
   const status = await new Promise((resolve, reject) => {
@@ -35,6 +49,7 @@ export async function runLogged(
   });
   for (const signal of SIGNALS) process.off(signal, end);
   output.end();
+  if (interruptedBy !== undefined) throw new Interrupted(interruptedBy);
   if (status !== 0) throw new Error(`${program} ${args[0] ?? ''} failed`);
 }
 

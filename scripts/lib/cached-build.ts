@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { Interrupted } from './build-steps.ts';
 import { fillCacheFolder } from './development-cache.ts';
 import type { CacheStaging } from './development-cache.ts';
 
@@ -19,9 +20,9 @@ export interface BuildStaging extends CacheStaging {
 const TAIL_LINES = 8;
 
 /**
- * Runs a build that fills a folder of the cache. If it fails, the end of the log is printed, and
- * the process will exit with status 1. Without a tool, it is skipped, except in CI, which has all tools; elsewhere, the
- * tests name what they skip.
+ * Runs a build that fills a folder of the cache. If it fails, the end of the log is printed, and the process will exit
+ * with status 1. A signal ends the process, after the folder is cleaned up. Without a tool, the build is skipped, except
+ * in CI, which has all tools; elsewhere, the tests name what they skip.
  *
  * @param what the name of the tool, with its version
  * @param target the folder in the cache
@@ -46,6 +47,8 @@ export async function buildForCache(
     });
     console.log(`Built ${target} in ${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
   } catch (error) {
+    // The folder is cleaned up, and nothing catches the signal anymore.
+    if (error instanceof Interrupted) process.kill(process.pid, error.signal);
     if (error instanceof BuildToolMissing && process.env['CI'] === undefined) {
       console.log(`Skipped ${what}: ${error.message}`);
       return;
