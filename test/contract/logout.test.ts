@@ -26,7 +26,7 @@ async function validateWithItself({ http }: TestEnvironment, token: string): Pro
 
 interface Status {
   readonly identities: readonly Record<string, unknown>[];
-  readonly present: Record<string, unknown> | null;
+  readonly current: Record<string, unknown> | null;
   readonly problem: string | null;
   readonly secrets: readonly unknown[];
 }
@@ -77,12 +77,12 @@ testWithKeystone('status lists each identity and marks the current one', async (
   const before = alice.countRequests();
   const outputs = await alice.run('status', '-o', 'json');
   t.same([outputs.status, outputs.stderr], [0, '']);
-  const { identities, present, problem, secrets } = readStatus(outputs);
+  const { identities, current, problem, secrets } = readStatus(outputs);
   t.equal(identities.length, 3);
   t.same([problem, secrets], [null, []]);
-  t.match(present, { method: 'password', keystone: url, missing: [], loggedIn: true });
-  const current = identities.filter((identity) => identity['present'] === true);
-  t.match(current, [
+  t.match(current, { method: 'password', keystone: url, missing: [], loggedIn: true });
+  const marked = identities.filter((identity) => identity['current'] === true);
+  t.match(marked, [
     {
       user: 'alice',
       domain: 'My Domain',
@@ -95,8 +95,8 @@ testWithKeystone('status lists each identity and marks the current one', async (
       given: false,
     },
   ]);
-  t.equal(current[0]?.['key'], present?.['key']);
-  t.ok(Number(current[0]?.['secondsLeft']) > 60);
+  t.equal(marked[0]?.['key'], current?.['key']);
+  t.ok(Number(marked[0]?.['secondsLeft']) > 60);
   t.same(identities.map(({ method }) => method).toSorted(), ['password', 'password', 'v3applicationcredential']);
   t.ok(identities.some(({ scope }) => scope === 'project other (My Domain)'));
   const text = await alice.run('status');
@@ -112,7 +112,7 @@ testWithKeystone('status lists each identity and marks the current one', async (
   const conflict = { OS_SYSTEM_SCOPE: 'all', OS_PROJECT_ID: 'p', OS_TRUST_ID: 't' };
   const conflicting = await alice.with(conflict).run('status', '-o', 'json');
   t.equal(conflicting.status, 0, 'status works with contradictory settings');
-  t.match(readStatus(conflicting), { present: null, problem: /OS_/, identities: { length: 3 } });
+  t.match(readStatus(conflicting), { current: null, problem: /OS_/, identities: { length: 3 } });
 
   for (const name of readdirSync(home.cache)) if (name.endsWith('.about')) rmSync(join(home.cache, name));
   const unknown = readStatus(await alice.run('status', '-o', 'json')).identities;

@@ -42,7 +42,7 @@ async function setUpExchange(t: Test, environment: TestEnvironment, hasTls = fal
 interface Output {
   readonly exchange: Record<string, unknown>;
   readonly identities: readonly Record<string, unknown>[];
-  readonly present: Record<string, unknown>;
+  readonly current: Record<string, unknown>;
   readonly cluster: Record<string, unknown>;
   readonly tokens: readonly { token: string; scope: string }[];
   readonly status: { readonly token: string };
@@ -91,9 +91,9 @@ testWithKeystone('status, explain, whoami and token tell the two tokens apart', 
   const report = parse(await alice.run('status', '-o', 'json'));
   t.match(
     report.identities.find(({ audience }) => audience === 'prod'),
-    { issuer: issuer.url, present: true },
+    { issuer: issuer.url, current: true },
   );
-  t.match(report.present, { exchange: { issuer: issuer.url, audience: 'prod' }, loggedIn: true });
+  t.match(report.current, { exchange: { issuer: issuer.url, audience: 'prod' }, loggedIn: true });
 
   const who = parse(await alice.run('whoami', '-o', 'json'));
   t.match(who.cluster, { username: 'alice', groups: ['admins', 'members'], issuer: issuer.url, audience: 'prod' });

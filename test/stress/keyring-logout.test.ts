@@ -52,7 +52,7 @@ testWithKeyring(
     for (const token of [jwt, keystoneToken])
       t.notOk(`${files}${status}${logout}`.includes(token), 'no file has a token');
     const scopes = ['cluster prod', 'project demo (My Domain)'];
-    t.match(JSON.parse(status), { identities: scopes.map((scope) => ({ scope, storage: 'keyring', present: true })) });
+    t.match(JSON.parse(status), { identities: scopes.map((scope) => ({ scope, storage: 'keyring', current: true })) });
     t.match(JSON.parse(logout), { failures: [] });
     t.equal(search?.trim(), '', 'the keyring is empty');
     t.ok([401, 404].includes(await checkToken(environment, keystoneToken)), 'Keystone has revoked its token');
@@ -74,13 +74,13 @@ testWithKeyring('logout removes a token from the keyring and revokes it', async 
   const [first, status = '', logout = '', search, second, other, laterStatus = '', logoutAll = '', finalSearch] = parts;
   const tokens = [first, second, other].map(tokenIn);
   t.match(JSON.parse(status), {
-    identities: [{ user: 'alice', scope: 'project demo (My Domain)', storage: 'keyring', present: true }],
-    present: { loggedIn: true },
+    identities: [{ user: 'alice', scope: 'project demo (My Domain)', storage: 'keyring', current: true }],
+    current: { loggedIn: true },
   });
   t.match(JSON.parse(logout), { tokens: [{ user: 'alice', token: /^revoked$/ }], failures: [] });
   t.equal(search?.trim(), '', 'the keyring is empty');
   t.equal(new Set(tokens).size, 3, 'the next run logs in again');
-  t.match(JSON.parse(laterStatus), { identities: [{ storage: 'keyring', present: false }, { storage: 'keyring' }] });
+  t.match(JSON.parse(laterStatus), { identities: [{ storage: 'keyring', current: false }, { storage: 'keyring' }] });
   t.match(JSON.parse(logoutAll), { tokens: [{ token: /^revoked$/ }, { token: /^revoked$/ }], failures: [] });
   t.equal(finalSearch?.trim(), '');
   t.equal(countDeletes(user), 3);

@@ -22,6 +22,7 @@ import { formatDuration, formatTimestamp } from './format-time.ts';
 import { resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
 import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
+import { ownerToJson, UNKNOWN } from './token-owner.ts';
 
 /** How long to wait for a login in progress: as long as it may take with the default deadline, in ms. */
 const MAX_LOCK_WAIT_MS = 31_000;
@@ -175,10 +176,7 @@ const DESCRIPTIONS: Readonly<Record<RevocationResult['kind'], Describe>> = {
 function outcomeToJson({ key, record, metadata, revocation }: TokenOutcome): OutputData {
   return {
     key,
-    user: metadata?.user ?? null,
-    domain: metadata?.domain ?? null,
-    scope: metadata?.scope ?? null,
-    method: metadata?.method ?? null,
+    ...ownerToJson(metadata),
     keystone: record.endpoint ?? null,
     expiresAt: formatTimestamp(record.expiresAt),
     token: revocation.kind,
@@ -190,8 +188,8 @@ function outcomeToJson({ key, record, metadata, revocation }: TokenOutcome): Out
 function renderKept(kept: readonly CachedIdentity[], now: number): string[] {
   if (kept.length === 0) return ['There was nothing to forget.'];
   const rows = kept.map(({ metadata, keystone, expiresAt }) => [
-    metadata?.user ?? 'unknown',
-    metadata?.scope ?? 'unknown',
+    metadata?.user ?? UNKNOWN,
+    metadata?.scope ?? UNKNOWN,
     keystone ?? '-',
     formatDuration(expiresAt - now),
   ]);
@@ -203,10 +201,11 @@ function renderKept(kept: readonly CachedIdentity[], now: number): string[] {
 }
 
 function identityToJson({ key, metadata, keystone, expiresAt }: CachedIdentity): OutputData {
+  const { user, scope } = ownerToJson(metadata);
   return {
     key,
-    user: metadata?.user ?? null,
-    scope: metadata?.scope ?? null,
+    user,
+    scope,
     keystone: keystone ?? null,
     expiresAt: formatTimestamp(expiresAt),
   };
@@ -214,8 +213,8 @@ function identityToJson({ key, metadata, keystone, expiresAt }: CachedIdentity):
 
 function render({ outcomes, secrets, kept }: LogoutResult, now: number): string[] {
   const rows = outcomes.map(({ record, metadata, revocation }) => [
-    metadata?.user ?? 'unknown',
-    metadata?.scope ?? 'unknown',
+    metadata?.user ?? UNKNOWN,
+    metadata?.scope ?? UNKNOWN,
     record.endpoint ?? '-',
     DESCRIPTIONS[revocation.kind](record),
   ]);

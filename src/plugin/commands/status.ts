@@ -13,8 +13,7 @@ import { formatDuration, formatTimestamp, secondsUntil } from './format-time.ts'
 import { isCurrentLogin, resolveCurrentLogin, openCurrentLogin } from './current-login.ts';
 import type { CurrentLogin } from './current-login.ts';
 import { renderTable } from './table.ts';
-
-const UNKNOWN = 'unknown';
+import { ownerToJson, UNKNOWN } from './token-owner.ts';
 
 /** Everything that the command shows. */
 interface StatusReport {
@@ -31,11 +30,8 @@ function identityToJson(identity: CachedIdentity, { currentLogin, now }: StatusR
   const { key, storage, expiresAt, isRenewable, keystone, metadata } = identity;
   return {
     key,
-    present: isCurrentLogin(currentLogin, identity),
-    user: metadata?.user ?? null,
-    domain: metadata?.domain ?? null,
-    scope: metadata?.scope ?? null,
-    method: metadata?.method ?? null,
+    current: isCurrentLogin(currentLogin, identity),
+    ...ownerToJson(metadata),
     keystone: keystone ?? null,
     storage,
     expiresAt: formatTimestamp(expiresAt),
@@ -118,7 +114,7 @@ function makeResult(report: StatusReport): CommandResult {
     lines: [...table, describeCurrentLogin(report), ...secretLines],
     data: {
       identities: identities.map((identity) => identityToJson(identity, report)),
-      present: currentLoginToJson(report),
+      current: currentLoginToJson(report),
       problem: configError?.message ?? null,
       secrets: secrets.map(({ option, description }) => ({ option, about: description })),
     },
