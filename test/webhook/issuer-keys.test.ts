@@ -57,6 +57,42 @@ void t.test('a new key is published before it signs, and an old one until its la
   t.ok(issuer.clock.now() - signedAt >= HOUR_MS, 'no token of the first key is valid any more');
 });
 
+/** Adds a key that signs only in a year, as a replica makes it whose clock is that far ahead. */
+async function addDistantKey(t: Test, keyFile: string): Promise<void> {
+  const read = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as { keys: object[] };
+  const { keys: added } = read(await makeKeyFile(t));
+  const time = new Date(Date.now() + 365 * 24 * HOUR_MS).toISOString();
+  const stored = read(keyFile);
+  const keys = [...stored.keys, ...added.map((key) => ({ ...key, createdAt: time, signsFrom: time }))];
+  writeFileSync(keyFile, JSON.stringify({ ...stored, keys }));
+}
+
+void t.test('a key that a wrong clock has made does not end the rotation', async (t) => {
+  const keystone = await startTestKeystone(t, { lifetimeSeconds: 86_400 });
+  const keyFile = await makeKeyFile(t);
+  await addDistantKey(t, keyFile);
+  const issuer = await startIssuer(t, { keystone, keyFile, args: ['--rotation-hours', '1'] });
+  const token = issueToken(keystone);
+  const [first = '', distant = ''] = await listKids(issuer);
+  t.equal(await findSigningKid(issuer, token), first);
+  const readDue = async (): Promise<number> => {
+    const { body } = await issuer.sendRequest({ path: '/metrics' });
+    return Number(/rotation_timestamp_seconds (\d\S*)/.exec(String(body))?.[1]) * 1_000;
+  };
+  t.ok((await readDue()) - issuer.clock.now() <= HOUR_MS, 'the metric says when the next key is due');
+  const second = await waitUntil('another key signs', async () => {
+    await checkKeys(issuer);
+    const kid = await findSigningKid(issuer, token);
+    return kid !== first && kid;
+  });
+  t.not(second, distant);
+  t.ok((await listKids(issuer)).includes(distant), 'every verifier knows the distant key until its time comes');
+
+  const other = await makeKeyFile(t);
+  await addDistantKey(t, other);
+  t.match(await runIssuerCommand('rotate', '--signing-keys-file', other), / signs .*\n.* waits .*\n.* waits /);
+});
+
 void t.test('another algorithm takes over without an interruption', async (t) => {
   const keystone = await startTestKeystone(t);
   const keyFile = await makeKeyFile(t);

@@ -12,6 +12,9 @@ export const MAX_TOKEN_LIFETIME_MS = 3_600_000;
 /** How far clocks may differ, and how late a replica may see a change, in ms. */
 const MARGIN_MS = 300_000;
 
+/** The longest time for which others may cache the published keys, in ms. */
+export const MAX_CACHE_MS = 86_400_000;
+
 /** How often a replica reads the key store, in ms. */
 export const KEY_CHECK_MS = 30_000;
 
@@ -51,20 +54,29 @@ export function listPublishedKeys<Key extends KeyTimes>(keys: readonly Key[], no
   return sorted.filter((_, index) => computePublicationEnd(sorted, index) > now);
 }
 
+/**
+ * Leaves out keys that wait longer at `now`, ms since 1970, UTC, than any key has to: a wrong clock has made them. Each is
+ * published and signs when its time comes, but until then the other keys follow each other as if it were not there.
+ */
+function listTimelyKeys<Key extends KeyTimes>(keys: readonly Key[], now: number): readonly Key[] {
+  const latest = now + computeLeadMs({ maxAgeMs: MAX_CACHE_MS });
+  return sortKeys(keys.filter(({ signsFrom }) => signsFrom <= latest));
+}
+
 /** Whether a key waits at `now`, ms since 1970, UTC, for its time to sign. */
 export const hasWaitingKey = (keys: readonly KeyTimes[], now: number): boolean =>
-  keys.some(({ signsFrom }) => signsFrom > now);
+  listTimelyKeys(keys, now).some(({ signsFrom }) => signsFrom > now);
 
-/** When the next key must be published, in ms since 1970, UTC; Infinity without any key. */
-export function findNextRotation(keys: readonly KeyTimes[], settings: RotationSettings): number {
-  const newest = sortKeys(keys).at(-1);
+/** When the next key must be published, ms since 1970, UTC, as is `now`; Infinity if this clock is behind all keys. */
+export function findNextRotation(keys: readonly KeyTimes[], now: number, settings: RotationSettings): number {
+  const newest = listTimelyKeys(keys, now).at(-1);
   return newest === undefined ? Infinity : newest.signsFrom + settings.rotationMs - computeLeadMs(settings);
 }
 
 /** Whether a new key must be published at `now`, ms since 1970, UTC. */
 export function isRotationDue(keys: readonly ScheduledKey[], now: number, settings: RotationSettings): boolean {
   if (hasWaitingKey(keys, now)) return false;
-  const newest = sortKeys(keys).at(-1);
+  const newest = listTimelyKeys(keys, now).at(-1);
   if (newest === undefined) return false;
-  return newest.algorithm !== settings.algorithm || findNextRotation(keys, settings) <= now;
+  return newest.algorithm !== settings.algorithm || findNextRotation(keys, now, settings) <= now;
 }

@@ -147,7 +147,7 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
   return {
     current: findCurrent,
     listPublic: () => listPublishedKeys(keys, now()).map(({ publicJwk }) => publicJwk),
-    nextRotation: () => findNextRotation(keys, rotation),
+    nextRotation: () => findNextRotation(keys, now(), rotation),
     readAge,
     isOutdated: () => readAge() > computeLeadMs(rotation),
     check,

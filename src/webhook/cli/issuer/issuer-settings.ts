@@ -10,6 +10,7 @@ import { mergeLayers } from '../../../shared/options/layer.ts';
 import type { Layer } from '../../../shared/options/layer.ts';
 import { readAllowedNames } from '../../authn/allowed-names.ts';
 import type { NamingRules } from '../../authn/user-info.ts';
+import { MAX_CACHE_MS } from '../../issuer/key-schedule.ts';
 import type { RotationSettings } from '../../issuer/key-schedule.ts';
 import { SIGNING_ALGORITHMS } from '../../issuer/signing-algorithms.ts';
 import type { MetricsAccess } from '../../server/metrics-access.ts';
@@ -42,7 +43,7 @@ export interface IssuerSettings extends SharedSettings {
 const HOUR_MS = 3_600_000;
 const DEFAULT_ROTATION_HOURS = 720;
 const DEFAULT_MAX_AGE_SECONDS = 300;
-const MAX_MAX_AGE_SECONDS = 86_400;
+const MAX_MAX_AGE_SECONDS = MAX_CACHE_MS / 1_000;
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 30;
 
