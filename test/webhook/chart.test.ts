@@ -16,6 +16,7 @@ import { ISSUER_OPTIONS } from '../../src/webhook/cli/issuer/issuer-options.ts';
 import { readIssuerSettings, resolveIssuerConfig } from '../../src/webhook/cli/issuer/issuer-settings.ts';
 import { WEBHOOK_OPTIONS } from '../../src/webhook/cli/options.ts';
 import { parseAudiences } from '../../src/webhook/issuer/audiences-file.ts';
+import { parsePolicy } from '../../src/webhook/authz/policy/policy.ts';
 import { readWebhookSettings } from '../../src/webhook/cli/settings.ts';
 import { parseCommandLine } from '../../src/shared/options/parse-command-line.ts';
 import { fakeHost } from '../support/fake-host.ts';
@@ -83,6 +84,57 @@ void t.test('the webhook accepts the command line of each values file', { skip }
     t.doesNotThrow(() => readWebhookSettings(host, parseCommandLine(args, WEBHOOK_OPTIONS).flags), name);
   }
   t.end();
+});
+
+interface Schema {
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, Schema>>;
+}
+
+/** Sets each number of the schema to its limit. */
+function listLimits(schema: Schema, limit: 'minimum' | 'maximum', path: readonly string[] = []): readonly string[] {
+  const { properties = {}, [limit]: value } = schema;
+  return [
+    ...(value === undefined ? [] : [`${path.join('.')}=${value}`]),
+    ...Object.entries(properties).flatMap(([name, part]) => listLimits(part, limit, [...path, name])),
+  ];
+}
+
+void t.test('the programs accept the smallest and the largest numbers of the schema', { skip }, async (t) => {
+  const schema = JSON.parse(readFileSync(`${CHART}/values.schema.json`, 'utf8')) as Schema;
+  for (const limit of ['minimum', 'maximum'] as const) {
+    const limits = listLimits(schema, limit);
+    t.ok(limits.length > 10, limits.join());
+    const { stdout, stderr } = await template(VALUES_FILES.get('issuer') ?? '', '--set', limits.join());
+    const objects = readObjects(stdout);
+    if (!t.ok(objects.length > 0, stderr)) continue;
+    const host = fakeHost({ cwd: '/' });
+    const { args } = findPodSpec(objects).containers[0];
+    t.doesNotThrow(() => readWebhookSettings(host, parseCommandLine(args, WEBHOOK_OPTIONS).flags), limit);
+    const { flags } = parseCommandLine(findPodSpec(objects, 'issuer').containers[0].args, ISSUER_OPTIONS);
+    t.doesNotThrow(() => readIssuerSettings(host, resolveIssuerConfig(host, flags, ISSUER_OPTIONS)), limit);
+  }
+});
+
+void t.test('a policy in the values can have everything that a policy can have', { skip }, async (t) => {
+  const entries = [
+    {
+      users: { projects: ['web'], roles: ['member'], domains: ['default'] },
+      resource_permissions: { "!kube-system/['pods', 'services']": ['get'] },
+      nonresource_permissions: { '/healthz': ['get'] },
+    },
+    {
+      resource: { verbs: ['*'], resources: ['pods/*'], version: '*', namespace: 'db' },
+      match: ['user', 'group', 'project', 'role'].map((type) => ({ type, values: ['dba'] })),
+    },
+    { nonresource: { verbs: ['get'], path: '/api*' }, match: [] },
+  ];
+  const values = ['--set-json', `policy.entries=${JSON.stringify(entries)}`, '--set', 'policy.source=values'];
+  const { stdout, stderr } = await template(VALUES_FILES.get('minimal') ?? '', ...values);
+  const text = readObjects(stdout).flatMap(({ data }) => data?.['policies'] ?? [])[0] ?? '';
+  if (t.ok(text, stderr)) t.strictSame(JSON.parse(text), entries);
+  t.doesNotThrow(() => parsePolicy(text, new Set()));
 });
 
 void t.test('each option of the webhook can be set with a value of the chart', { skip }, (t) => {
@@ -352,6 +404,10 @@ void t.test('the chart refuses an issuer without what it needs', { skip }, async
     ['issuer.audiences[0].allow=[]', /allow/],
     ['issuer.audiences[0].deny=x', /deny/],
     ['issuer.audiences[0].allow[0].role=x', /role/],
+    ['issuer.audiences[0].allow[0].roles={*}', /roles/],
+    ['issuer.audiences[0].allow[0].projects={web}', /projects/],
+    ['issuer.audiences[0].allow[0].projects={acme/*,acme/*}', /projects/],
+    ['issuer.audiences[0].allow[1].domains={*}', /domains/],
     ['issuer.signingAlg=HS256', /signingAlg/],
     ['issuer.monitoring.publicAuthority=true', /no Secret is used/],
     ['issuer.monitoring.ca=x', /ca/],
@@ -395,6 +451,18 @@ const REFUSED: readonly (readonly [set: string, message: RegExp])[] = [
   ['networkPolicy.enabled=no-thanks', /enabled/],
   ['proxy.httpsProxy=proxy:3128', /proxy\.httpsProxy must start with/],
   ['sync.clusterRoles={*}', /clusterRoles/],
+  // What the webhook refuses when it starts.
+  ['shutdownGraceSeconds=0', /shutdownGraceSeconds/],
+  ['authentication.cacheTtlSeconds=0', /cacheTtlSeconds/],
+  ['authentication.usernameFormat=keystone', /usernameFormat/],
+  ['authentication.usernameFormat=%n%D', /usernameFormat/],
+  ['authentication.usernameFormat=%x:%n', /usernameFormat/],
+  ['authentication.groupFormat=%D:%n', /groupFormat/],
+  ['authentication.allowedColonNames={devs}', /allowedColonNames/],
+  ['authentication.allowedColonNames={*}', /allowedColonNames/],
+  ['policy.source=watch,policy.configMapName=a,policy.compatibility={v1}', /compatibility/],
+  ['sync.source=values,sync.namespaceFormat=-%i', /namespaceFormat/],
+  ['sync.source=values,sync.namespaceFormat=%n', /namespaceFormat/],
   // Settings without an effect.
   ['oidc.issuerUrl=https://dex.example.com', /does not contain oidc/],
   ['sync.projects=true', /sync\.source is none/],
