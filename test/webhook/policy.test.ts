@@ -594,6 +594,19 @@ const FINDINGS: Readonly<Record<string, [entry: object, kind: string, message: R
   ],
   'an unknown member': [{ ...v2('*/x'), comment: 'x' }, 'odd', /"comment"/],
   'a space after !': [v2('*/! x'), 'fault', /space after/],
+  'a * among projects': [{ users: { projects: ['*'] }, ...v2('*/x') }, 'odd', /"\*", which is a name/],
+  'a * among roles': [{ users: { projects: ['x'], roles: ['*'] }, ...v2('*/x') }, 'odd', /"\*", which is a name/],
+  'a * among domains': [{ users: { projects: ['x'], domains: ['*'] }, ...v2('*/x') }, 'odd', /"\*", which is a name/],
+  'an exclusion with every verb': [
+    v2('*/!secrets', ['*']),
+    'odd',
+    /allows impersonate on users, impersonate on groups, impersonate on serviceaccounts, escalate on cluster/,
+  ],
+  'an exclusion in a namespace with every verb': [
+    v2("web/!['secrets', 'roles']", ['get', '*']),
+    'odd',
+    /allows impersonate on serviceaccounts, which can give what it excludes; list the verbs$/,
+  ],
   'a resource with subresources': [v2('*/pods'), 'fault', /exec/],
 };
 
@@ -607,4 +620,8 @@ void t.test('each problem of an entry is reported', async (t) => {
   }
   t.strictSame(parsePolicy(JSON.stringify([{ users: MEMBER, ...v2('*/configmaps') }]), new Set()).findings, []);
   t.match(parsePolicy('[]', new Set()).findings, [{ entry: 0, kind: 'never' }]);
+  for (const entry of [v2('*/*', ['*']), v2('*/!secrets', ['get']), v2('*/![]', ['*'])]) {
+    const { findings } = parsePolicy(JSON.stringify([entry]), new Set());
+    t.notOk(findings.some(({ message }) => message.includes('escalate')));
+  }
 });

@@ -116,6 +116,7 @@ const INVALID_REVIEWS: Readonly<Record<string, unknown>> = {
   'names of JavaScript are not kinds': { ...TOKEN_REVIEW, kind: 'constructor' },
   'no kind': { ...TOKEN_REVIEW, kind: undefined },
   'no version': { ...TOKEN_REVIEW, apiVersion: undefined },
+  'more than a version': { ...TOKEN_REVIEW, apiVersion: 'authentication.k8s.io/v1/v1' },
   'another version': { ...TOKEN_REVIEW, apiVersion: 'authentication.k8s.io/v2' },
   'the API group of the other kind': { ...TOKEN_REVIEW, apiVersion: 'authorization.k8s.io/v1' },
   'no spec': { ...TOKEN_REVIEW, spec: undefined },

@@ -160,8 +160,8 @@ export function parseReview(text: string): Review {
   const kind = textAt(body, 'kind') ?? '';
   const reader = Object.hasOwn(READERS, kind) ? READERS[kind] : undefined;
   if (reader === undefined) throw new InvalidReviewError('kind must be TokenReview or SubjectAccessReview');
-  const [group, version = ''] = (textAt(body, 'apiVersion') ?? '').split('/');
-  if (group !== reader.group || !isVersion(version)) {
+  const [group, version = '', ...rest] = (textAt(body, 'apiVersion') ?? '').split('/');
+  if (group !== reader.group || !isVersion(version) || rest.length > 0) {
     throw new InvalidReviewError(`apiVersion of a ${kind} must be ${reader.group}/v1 or ${reader.group}/v1beta1`);
   }
   const spec = objectAt(body, 'spec');

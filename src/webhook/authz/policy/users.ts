@@ -81,6 +81,9 @@ function compileRestriction(
   if ([...roles, ...projects].includes('')) {
     report('empty-name', '"users" contains "", which matches nothing; in the Go program, it matched empty names', at);
   }
+  if ([...roles, ...projects, ...domains].includes('*')) {
+    report('odd', '"users" contains "*", which is a name there and does not stand for all names', at);
+  }
   if (hasDomains) {
     report('users-domains', '"users" is restricted to "domains", which the Go program ignores', domainsMember.at);
   }

@@ -8,6 +8,7 @@ import { compileKeyPattern, readKeyPattern } from './key-pattern.ts';
 import { reportLostSubresources } from './lost-subresources.ts';
 import type { Permissions } from './permissions.ts';
 import { readObject, readTexts } from './policy-members.ts';
+import { reportPowers } from './powers.ts';
 import type { ListedText } from './policy-members.ts';
 import { readLowerCaseVerbs, reportVerbs } from './policy-words.ts';
 
@@ -48,9 +49,12 @@ export function compileResourcePermissions(
     const verbs = new Set(readLowerCaseVerbs(listedVerbs, `"${key}"`, report));
     reportLostSubresources(key, at, pattern.resource, compatibilities, report);
     const { matches, namespaces, coversResource } = compileKeyPattern(pattern, compatibilities);
-    reportConnections(`"${key}"`, verbs, coversResource, (kind, message) => {
+    const reportHere = (kind: 'odd', message: string): void => {
       report(kind, message, at);
-    });
+    };
+    reportConnections(`"${key}"`, verbs, coversResource, reportHere);
+    const excludes = pattern.resource.isNegated && pattern.resource.words.length > 0;
+    if (excludes) reportPowers(`"${key}"`, verbs, coversResource, reportHere);
     return [{ verbs, matches, namespaces }];
   });
   // The key first: most entries are for other namespaces, which is the cheapest test.
