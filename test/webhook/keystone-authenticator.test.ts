@@ -118,6 +118,26 @@ function collect(fixture: Fixture): {
   return tally;
 }
 
+void t.test('a token whose owner changes belongs to nobody, until Keystone is asked again', async (t) => {
+  const owners: readonly TokenOwner[] = [
+    { ...OWNER, user: { id: 'u2', name: 'bob' } },
+    { ...OWNER, project: { id: 'p2', name: 'db' } },
+  ];
+  for (const other of owners) {
+    const fixture = setUp();
+    const token = fixture.issueToken();
+    const group = (verdict: TokenVerdict) =>
+      verdict.kind === 'accepted' ? [verdict.userInfo.username, verdict.userInfo.groups[0]] : verdict;
+    t.strictSame(group(await fixture.authenticate(token)), ['alice', 'p1']);
+    const answer = fixture.answer;
+    fixture.answer = (text) => ({ ...(answer(text) as ValidationResult), owner: other }) as ValidationResult;
+    await fixture.clock.advance(30_000);
+    t.match(await fixture.authenticate(token), { kind: 'unknown', reason: /another owner/ });
+    t.strictSame(group(await fixture.authenticate(token)), [other.user.name, other.project.id]);
+    t.equal(fixture.requestTimes.length, 3);
+  }
+});
+
 void t.test('requests that hang in an outage do not block tokens after it', async (t) => {
   const fixture = setUp({ concurrency: 4, rate: 1_000 });
   const { clock, answer } = fixture;

@@ -39,6 +39,8 @@ export interface CachedValidator {
   readonly readCacheSizes: () => CacheSizes;
 }
 
+const CONTRADICTION = 'Keystone, or a proxy in front of it, named another owner of the token before';
+
 interface Question {
   readonly token: Secret;
   /** Of the cache. */
@@ -67,6 +69,11 @@ export function makeCachedValidator(settings: CachedValidatorSettings): CachedVa
       timeoutMs,
       probableUserId: cache.findUserId(key) ?? readUserId(token.reveal()),
     }).finally(release);
+    if (result.kind === 'valid' && cache.contradicts(key, result)) {
+      // Nobody knows which of the two responses is wrong.
+      cache.forget(key);
+      return { result: { kind: 'unknown', reason: CONTRADICTION }, source: 'keystone' };
+    }
     cache.store(key, result, askedAt);
     if (result.kind === 'valid') await onValidated(result);
     return { result, source: 'keystone' };

@@ -84,6 +84,18 @@ export class VerdictCache {
     return this.#valid.get(key)?.token.owner.user.id;
   }
 
+  /** Whether the last verdict, even if it has expired, names another user or project. A token never changes them. */
+  contradicts(key: string, { owner }: ValidToken): boolean {
+    const known = this.#valid.get(key)?.token.owner;
+    return known !== undefined && (known.user.id !== owner.user.id || known.project.id !== owner.project.id);
+  }
+
+  /** Forgets what was said about a token. */
+  forget(key: string): void {
+    this.#valid.delete(key);
+    this.#refused.delete(key);
+  }
+
   /** The verdict, unless Keystone must be asked. */
   read(key: string): CachedVerdict | undefined {
     const at = this.#monotonicMs();
