@@ -112,7 +112,7 @@ void t.test('a file with a mistake is refused as a whole, with the place and adv
     [rule({ roles: ['a', ''] }), /roles of rule 1 of audience "a" must be a list of strings/],
     [rule({ projects: ['f'.repeat(33)] }), /the name of a project is unique in its domain only/],
     [rule({ roles: ['a', 'a'] }), /contains "a" twice/],
-    [rule({ roles: ['*'] }), /contains "\*", which is no name; leave roles out for any/],
+    [rule({ roles: ['*'] }), /contains "\*", which is not a name; leave roles out for any/],
     [rule({ Roles: ['a'] }), /unknown key "Roles"; did you mean "roles"\?/],
     [rule({ role: ['a'] }), /unknown key "role"; did you mean "roles"\?/],
     [rule({ roles: ['a'], project: ['b'] }), /unknown key "project"; did you mean "projects"\?/],
@@ -154,6 +154,22 @@ void t.test('there can be several audiences, with lifetimes from a minute to an 
       ['two', 3_600_000],
     ],
   );
+  t.end();
+});
+
+void t.test('an issuer can have thousands of audiences, which share their rules', (t) => {
+  const allow = (index: number): string => (index === 0 ? '&rules\n      - roles: [member]' : '*rules');
+  const entries = Array.from(
+    { length: 3_000 },
+    (_, index) => `\n  - name: cluster-${index}\n    allow: ${allow(index)}`,
+  );
+  const audiences = parseAudiences(`audiences:${entries.join('')}`, 'f');
+  t.equal(audiences.size, 3_000);
+  t.match(audiences.get('cluster-2999'), { rules: [{ roles: ['member'] }] });
+  t.throws(() => parseAudiences(`audiences:${'\n'.repeat(400_000)}`, 'f'), {
+    message: 'f has more than 400000 entries',
+    hint: /^split what it describes/,
+  });
   t.end();
 });
 

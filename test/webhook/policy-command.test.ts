@@ -117,6 +117,7 @@ void t.test('a policy with a byte order mark, and one in a ConfigMap, are read',
       `kind: ConfigMap\ndata:\n  policies: |\n${indent(RULES)}`,
     listYaml: `kind: List\nitems:\n- kind: Secret\n- data:\n    policies: ${JSON.stringify(RULES)}\n  kind: ConfigMap\n`,
     listjson: JSON.stringify({ kind: 'ConfigMapList', items: [configMap] }),
+    longYaml: `kind: ConfigMap\ndata:\n  policies: |\n${indent(RULES)}${'\n'.repeat(30_000)}`,
     markedYaml: `\uFEFF# pasted\nkind: ConfigMap\ndata:\n  policies: ${JSON.stringify(RULES)}\n`,
   };
   for (const [name, text] of Object.entries(texts)) {

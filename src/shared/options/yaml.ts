@@ -21,9 +21,27 @@ export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
 /** A Map, because a key such as `__proto__` has a meaning in a JavaScript object. */
 export type YamlMapping = ReadonlyMap<string, YamlValue>;
 
-const MAX_PARTS = 20_000;
-const MAX_ALIASES = 1_000;
-const MAX_MERGED_KEYS = 5_000;
+/** What a file may contain. */
+export interface YamlLimits {
+  readonly parts: number;
+  readonly aliases: number;
+  readonly mergedKeys: number;
+  /** What to do about a file with more parts. */
+  readonly hint: string;
+}
+
+/** For a list of clouds, which can come from others. */
+const CLOUD_LIMITS: YamlLimits = {
+  ...{ parts: 20_000, aliases: 1_000, mergedKeys: 5_000 },
+  hint: 'remove everything but the clouds',
+};
+
+/** For the files of a server, which only its operator writes. */
+export const SERVER_LIMITS: YamlLimits = {
+  ...{ parts: 400_000, aliases: 20_000, mergedKeys: 100_000 },
+  hint: 'split what it describes, or leave out what is not needed',
+};
+
 const MAX_DEPTH = 32;
 
 /** What may start an entry of a list or a mapping: each costs the parser much more than its byte. */
@@ -75,13 +93,13 @@ function decode(bytes: Uint8Array, path: string): string {
   }
 }
 
-function parseDocuments(text: string, path: string): YamlValue[] {
+function parseDocuments(text: string, path: string, { aliases, mergedKeys }: YamlLimits): YamlValue[] {
   try {
     return loadAll(text, {
       schema: SCHEMA,
       maxDepth: MAX_DEPTH,
-      maxAliases: MAX_ALIASES,
-      maxTotalMergeKeys: MAX_MERGED_KEYS,
+      maxAliases: aliases,
+      maxTotalMergeKeys: mergedKeys,
     }) as YamlValue[];
   } catch (error) {
     throw explain(path, error);
@@ -93,12 +111,12 @@ function parseDocuments(text: string, path: string): YamlValue[] {
  *
  * @throws ConfigError that names the file and quotes nothing of it
  */
-export function parseYamlDocuments(bytes: Uint8Array, path: string): readonly YamlValue[] {
+export function parseYamlDocuments(bytes: Uint8Array, path: string, limits = CLOUD_LIMITS): readonly YamlValue[] {
   const text = decode(bytes, path);
-  if ((text.match(PART)?.length ?? 0) > MAX_PARTS) {
-    throw new ConfigError(`${path} has more than ${MAX_PARTS} entries`, { hint: 'remove everything but the clouds' });
+  if ((text.match(PART)?.length ?? 0) > limits.parts) {
+    throw new ConfigError(`${path} has more than ${limits.parts} entries`, { hint: limits.hint });
   }
-  return parseDocuments(text, path);
+  return parseDocuments(text, path, limits);
 }
 
 /**
@@ -106,8 +124,8 @@ export function parseYamlDocuments(bytes: Uint8Array, path: string): readonly Ya
  *
  * @throws ConfigError that names the file and quotes nothing of it
  */
-export function parseYaml(bytes: Uint8Array, path: string): YamlMapping {
-  const [content = null, ...others] = parseYamlDocuments(bytes, path);
+export function parseYaml(bytes: Uint8Array, path: string, limits = CLOUD_LIMITS): YamlMapping {
+  const [content = null, ...others] = parseYamlDocuments(bytes, path, limits);
   if (others.length > 0) {
     throw new ConfigError(`${path} contains more than one document`, { hint: 'remove the "---" lines' });
   }

@@ -3,7 +3,7 @@
  * objects of a manifest or in a list as kubectl prints it.
  */
 import { ConfigError } from '../../shared/base/errors.ts';
-import { parseYamlDocuments } from '../../shared/options/yaml.ts';
+import { parseYamlDocuments, SERVER_LIMITS } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import type { Compatibilities } from '../authz/policy/compatibility.ts';
 import { InvalidPolicyError } from '../authz/policy/policy-error.ts';
@@ -45,7 +45,10 @@ function findPolicyText(documents: readonly YamlValue[], where: string): string 
 function unwrap(text: string, where: string): readonly [text: string, where: string] {
   const content = text.startsWith('\uFEFF') ? text.slice(1) : text;
   if (content.trimStart().startsWith('[') || !CONFIG_MAP.test(content)) return [content, where];
-  return [findPolicyText(parseYamlDocuments(Buffer.from(content), where), where), `${where}, data.${KEY}`];
+  return [
+    findPolicyText(parseYamlDocuments(Buffer.from(content), where, SERVER_LIMITS), where),
+    `${where}, data.${KEY}`,
+  ];
 }
 
 /** A policy and where its text is, to which the positions of its findings refer. */

@@ -3,7 +3,7 @@ import { ConfigError } from '../../shared/base/errors.ts';
 import { isTextList } from '../../shared/base/json-members.ts';
 import { findSimilarName } from '../../shared/base/similar-name.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
-import { parseYaml } from '../../shared/options/yaml.ts';
+import { parseYaml, SERVER_LIMITS } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import { isId, OPTIONAL_CLAIMS } from './audience.ts';
 import type { Audience, AudienceRule, Audiences, OptionalClaim } from './audience.ts';
@@ -129,13 +129,16 @@ function readAudience(value: YamlValue, index: number, reader: Reader): Audience
  */
 export function parseAudiences(text: string, file: string): Audiences {
   const reader = new Reader(file);
-  const mapping = reader.mapping(parseYaml(Buffer.from(text), file), ['audiences'], 'the file');
+  const mapping = reader.mapping(parseYaml(Buffer.from(text), file, SERVER_LIMITS), ['audiences'], 'the file');
   const audiences = new Map<string, Audience>();
+  const names = new Map<string, string>();
   for (const [index, value] of reader.list(mapping.get('audiences'), 'audiences').entries()) {
     const audience = readAudience(value, index, reader);
-    const other = [...audiences.keys()].find((name) => name.toLowerCase() === audience.name.toLowerCase());
+    const folded = audience.name.toLowerCase();
+    const other = names.get(folded);
     // Two names that differ in capitals alone are a trap for whoever configures the clusters.
     if (other !== undefined) reader.fail(`the audiences "${other}" and "${audience.name}" have the same name`);
+    names.set(folded, audience.name);
     audiences.set(audience.name, audience);
   }
   return audiences;

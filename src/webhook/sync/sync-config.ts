@@ -3,7 +3,7 @@
  */
 import { isTextList } from '../../shared/base/json-members.ts';
 import { unifyKeys } from '../../shared/options/unify-keys.ts';
-import { parseYaml } from '../../shared/options/yaml.ts';
+import { parseYaml, SERVER_LIMITS } from '../../shared/options/yaml.ts';
 import type { YamlMapping, YamlValue } from '../../shared/options/yaml.ts';
 import { ConfigError } from '../../shared/base/errors.ts';
 import type { RoleMapping } from '../authn/role-mappings.ts';
@@ -124,7 +124,7 @@ export function parseSyncConfig(
   file: string,
   onUnknownKey: UnknownKeyReporter = () => undefined,
 ): SyncConfig {
-  const mapping = unifyKeys(parseYaml(Buffer.from(text), file), file);
+  const mapping = unifyKeys(parseYaml(Buffer.from(text), file, SERVER_LIMITS), file);
   checkUnknownKeys(mapping, KEYS, file, onUnknownKey);
   const types = readTextList(mapping, 'data_types_to_sync', file) ?? [];
   const unknownType = types.find((type) => !TYPES.includes(type));
