@@ -86,6 +86,14 @@ export default tseslint.config(
         'error',
         { selector: 'ExportDefaultDeclaration', message: 'Export by name.' },
         { selector: 'TSEnumDeclaration', message: 'Use a union of literals.' },
+        // `f(x, true)` does not say what is true.
+        ...[
+          'Identifier[typeAnnotation.typeAnnotation.type="TSBooleanKeyword"]',
+          'AssignmentPattern[right.raw=/^(true|false)$/]',
+        ].map((parameter) => ({
+          selector: `ExportNamedDeclaration > FunctionDeclaration > ${parameter}.params`,
+          message: 'Take a boolean by its name, in an object.',
+        })),
       ],
       // A method's names are bracketed where the object comes from outside and its type is an index signature.
       '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],

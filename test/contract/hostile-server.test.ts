@@ -96,7 +96,7 @@ await t.test('a response without an end is not read to the end', async (t) => {
   const mostMiB = 160;
   const bodies: Record<string, Handler> = {
     'Keystone announces 1 GiB': faults.hugeBody(),
-    'Keystone sends 1 GiB in chunks': faults.hugeBody(undefined, false),
+    'Keystone sends 1 GiB in chunks': faults.hugeBody(undefined, { announced: false }),
     'Keystone sends a body without an end': faults.neverEndingBody(),
     'Keystone sends a gzip bomb': faults.gzipBomb(),
   };

@@ -23,7 +23,7 @@ export function makeHiddenProcess(pid: number, parentPid = 1): ProcessIdentity {
 }
 
 /** Makes the processes of a machine; the last one runs the plugin. */
-export function makeCallers(processes: readonly ProcessIdentity[], isForKubectl = true): CallerProcesses {
+export function makeCallers(processes: readonly ProcessIdentity[], { isForKubectl = true } = {}): CallerProcesses {
   const byPid = new Map(processes.map((process) => [Number.parseInt(process.id, 10), process]));
   return { host: { identifyProcess: (pid) => byPid.get(pid) }, parent: processes.at(-1), isForKubectl };
 }

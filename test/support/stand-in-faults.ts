@@ -76,7 +76,7 @@ export function neverEndingBody(): Handler {
 }
 
 /** Responds with 201 and a JSON string of this length, by default with a content-length header. */
-export function hugeBody(bytes = gibibyte, announced = true): Handler {
+export function hugeBody(bytes = gibibyte, { announced = true } = {}): Handler {
   const start = Buffer.from('{"token":{"junk":"');
   const end = Buffer.from('"}}');
   const chunk = Buffer.alloc(65_536, 'a');

@@ -105,9 +105,9 @@ void t.test('what the user answered counts for one kubectl command', async (t) =
   t.ok(find([send('pw')], NOW + 29_999), 'whatever it would send');
   t.equal(find([], NOW + 30_000), undefined);
   t.equal(find([], NOW, makeCallers([SHELL, makeProcess(31, 20)])), undefined, 'the next command asks again');
-  t.equal(find([], NOW, makeCallers([SHELL, KUBECTL], false)), undefined);
-  remember('command', NOW, makeCallers([SHELL], false));
-  t.equal(find([], NOW, makeCallers([SHELL], false)), undefined, 'without kubectl, each run asks');
+  t.equal(find([], NOW, makeCallers([SHELL, KUBECTL], { isForKubectl: false })), undefined);
+  remember('command', NOW, makeCallers([SHELL], { isForKubectl: false }));
+  t.equal(find([], NOW, makeCallers([SHELL], { isForKubectl: false })), undefined, 'without kubectl, each run asks');
 });
 
 void t.test('processes of one user share the memory, as long as the process lives that keys it', async (t) => {
@@ -140,7 +140,7 @@ void t.test('the process that lives longest keys the memory', async (t) => {
   t.ok(find([send('pw')], NOW, unseen), 'without addresses, one kubectl command keys it');
   t.ok(find([send('other')], NOW, unseen), 'whatever the credential');
   t.equal(find([send('pw')], NOW, makeCallers([makeHiddenProcess(61, 5)])), undefined);
-  const script = makeCallers([makeHiddenProcess(62, 5)], false);
+  const script = makeCallers([makeHiddenProcess(62, 5)], { isForKubectl: false });
   remember([send('pw')], NOW, script);
   t.equal(find([send('pw')], NOW, script), undefined, 'and nothing without kubectl');
 });

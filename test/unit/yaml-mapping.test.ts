@@ -24,11 +24,11 @@ void t.test('a mapping that is missing is empty, and everything else than a mapp
 void t.test('a text is read unchanged, and a list only where a list is allowed', async (t) => {
   t.equal(textFrom(null, 'key of x'), '');
   t.equal(textFrom(' text ', 'key of x'), ' text ');
-  t.equal(textFrom(['a', null, 'b'], 'key of x', true), 'a,,b');
+  t.equal(textFrom(['a', null, 'b'], 'key of x', { asList: true }), 'a,,b');
   const failure = { code: 'config-invalid', message: 'key of x must be text', hint: /write one value after the key/ };
   t.throws(() => textFrom(['a-secret'], 'key of x'), failure);
-  t.throws(() => textFrom(new Map([['a', 'a-secret']]), 'key of x', true), failure);
-  t.throws(() => textFrom([['a-secret']], 'key of x', true), failure, 'a list in a list');
+  t.throws(() => textFrom(new Map([['a', 'a-secret']]), 'key of x', { asList: true }), failure);
+  t.throws(() => textFrom([['a-secret']], 'key of x', { asList: true }), failure, 'a list in a list');
 });
 
 void t.test('a message lists at most twenty names, each of at most 64 characters', async (t) => {

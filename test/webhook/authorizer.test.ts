@@ -14,7 +14,7 @@ interface Question {
 }
 
 function ask({ policy = [], deniesUnmatched = false, extra = KEYSTONE_USER }: Question): AccessVerdict {
-  const authorize = makeAuthorizer(() => parsePolicy(JSON.stringify(policy), new Set()), deniesUnmatched);
+  const authorize = makeAuthorizer(() => parsePolicy(JSON.stringify(policy), new Set()), { deniesUnmatched });
   return authorize({
     kind: 'SubjectAccessReview',
     version: 'v1',
@@ -55,7 +55,7 @@ void t.test('an account of the cluster is neither allowed nor denied', async (t)
 
 void t.test('the current policy decides', async (t) => {
   let policy: unknown = [];
-  const authorize = makeAuthorizer(() => parsePolicy(JSON.stringify(policy), new Set()), false);
+  const authorize = makeAuthorizer(() => parsePolicy(JSON.stringify(policy), new Set()), { deniesUnmatched: false });
   const review: AccessReview = {
     kind: 'SubjectAccessReview',
     version: 'v1',

@@ -86,13 +86,13 @@ async function useCurrentStanza(run: RunContext, kubeconfig: string | undefined)
  * Chooses the login of a command: the context that `--context` or `--kubeconfig` selects, with the settings that kubectl
  * would use; else the settings of the shell; else the current context.
  *
- * @param fileOnly whether `--kubeconfig` does not select a login, because the command changes that file
+ * @param options.fileOnly whether `--kubeconfig` does not select a login, because the command changes that file
  * @throws ConfigError | UsageError if the selected context cannot be used
  */
 export async function chooseLogin(
   run: RunContext,
   selection: ContextSelection,
-  fileOnly: boolean,
+  { fileOnly }: { readonly fileOnly: boolean },
 ): Promise<ChosenLogin> {
   const { kubeconfig, context } = selection;
   const isSelected = context !== undefined || (kubeconfig !== undefined && !fileOnly);

@@ -103,7 +103,7 @@ function chooseLoginOf(
 ): Promise<ChosenLogin> {
   if (contextUse === 'none' || contextUse === 'subject') return Promise.resolve({ run, usedContext: undefined });
   const selection = { kubeconfig: ownConfig.text('kubeconfig'), context: ownConfig.text('context') };
-  return chooseLogin(run, selection, contextUse === 'login-and-file');
+  return chooseLogin(run, selection, { fileOnly: contextUse === 'login-and-file' });
 }
 
 /** @throws UsageError if there is no such command */

@@ -94,9 +94,11 @@ export function makeCloudLayer(entry: CloudEntry, options: readonly Option[], re
     for (const { prefix, values } of isBelowAuth(option) ? places : places.slice(0, 1)) {
       for (const key of listKeys(option, names)) {
         const origin = `${prefix}${key} of ${location}`;
-        const raw = textFrom(values.get(key) ?? null, origin, option.list);
+        const raw = textFrom(values.get(key) ?? null, origin, { asList: option.list === true });
         const isTemplate = option.name === TEMPLATE_OPTION && raw.includes(REGION_PLACEHOLDER);
-        const setting = parseSetting(option, isTemplate ? expandRegion(raw, origin, region) : raw, origin, false);
+        const setting = parseSetting(option, isTemplate ? expandRegion(raw, origin, region) : raw, origin, {
+          isQuotable: false,
+        });
         const hint = consentHint ?? (isTemplate ? region?.consentHint : undefined);
         if (setting !== undefined) return hint === undefined ? setting : { ...setting, consentHint: hint };
       }

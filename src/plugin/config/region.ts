@@ -49,7 +49,7 @@ function listRegions(entry: CloudEntry): ListedRegion[] {
 /** Reads `region_name`, which older files use for a list too: in YAML, or with commas. */
 function listNamedRegions(entry: CloudEntry): ListedRegion[] {
   const origin = `region_name of ${entry.location}`;
-  const names = parseCommaList(textFrom(entry.mapping.get('region_name') ?? null, origin, true));
+  const names = parseCommaList(textFrom(entry.mapping.get('region_name') ?? null, origin, { asList: true }));
   return names.map((name) => ({
     name,
     selector: { text: name, origin, consentHint: entry.consentHint },

@@ -20,10 +20,10 @@ export function mappingAt(mapping: YamlMapping, key: string, where: string): Yam
  * Returns a value as text; the empty string for null.
  *
  * @param origin the key of the value, as text for messages
- * @param asList whether the value may also be a list, which becomes its items with commas between them
+ * @param options.asList whether the value may also be a list, which becomes its items with commas between them
  * @throws ConfigError when the value is not text
  */
-export function textFrom(value: YamlValue, origin: string, asList = false): string {
+export function textFrom(value: YamlValue, origin: string, { asList = false } = {}): string {
   if (value === null) return '';
   if (typeof value === 'string') return value;
   if (asList && Array.isArray(value)) return value.map((item: YamlValue) => textFrom(item, origin)).join(',');

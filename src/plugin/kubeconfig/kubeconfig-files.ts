@@ -10,6 +10,7 @@ import { makeBackupCopy } from './backup-copies.ts';
 import { holdSignals } from './hold-signals.ts';
 import { tryLock } from './kubeconfig-lock.ts';
 import { replaceContent, writePrivately } from './write-file.ts';
+import type { WriteOptions } from './write-file.ts';
 
 /** The kubeconfig of 2,000 clusters with their certificates has 4 MiB. */
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -77,7 +78,7 @@ export interface FileChange {
 }
 
 /** Replaces one file; returns the path of the backup copy, undefined if there was no file. */
-function replace({ path, before, after }: FileChange, secret: boolean): string | undefined {
+function replace({ path, before, after }: FileChange, options: WriteOptions): string | undefined {
   const target = resolveLinks(path);
   const content = readIfExists(target);
   if ((content === undefined ? undefined : decode(content.bytes)) !== before) {
@@ -88,7 +89,7 @@ function replace({ path, before, after }: FileChange, secret: boolean): string |
     return undefined;
   }
   const backup = makeBackupCopy(target, content.bytes);
-  replaceContent(target, content.bytes, Buffer.from(after), secret);
+  replaceContent(target, content.bytes, Buffer.from(after), options);
   return backup;
 }
 
@@ -100,7 +101,7 @@ const listLockPaths = (changes: readonly FileChange[]): string[] => [
 /** The outcome of one attempt to write: the backup copies by the paths of the files, or the lock in the way. */
 type Attempt = ReadonlyMap<string, string> | { readonly lock: string };
 
-function tryWrite(changes: readonly FileChange[], secret: boolean, host: Host): Attempt {
+function tryWrite(changes: readonly FileChange[], host: Host, options: WriteOptions): Attempt {
   let path = '';
   let release: (() => void) | undefined;
   try {
@@ -114,7 +115,7 @@ function tryWrite(changes: readonly FileChange[], secret: boolean, host: Host): 
     const backups = new Map<string, string>();
     for (const change of changes) {
       ({ path } = change);
-      const backup = replace(change, secret);
+      const backup = replace(change, options);
       if (backup !== undefined) backups.set(path, backup);
     }
     return backups;
@@ -132,17 +133,16 @@ function tryWrite(changes: readonly FileChange[], secret: boolean, host: Host): 
  * Writes changed files with the locks of kubectl, and makes a backup copy of each. No lock is held while this waits for
  * another one, and no signal ends the program while it holds one.
  *
- * @param secret whether to remove the permissions of all users but the owner
  * @returns the paths of the backup copies, by the paths of the files
  * @throws ConfigError if a file cannot be written, or has changed since it was read; the files before it are written
  */
 export async function writeChanges(
   changes: readonly FileChange[],
-  secret: boolean,
   host: Host,
+  options: WriteOptions,
 ): Promise<ReadonlyMap<string, string>> {
   for (let waitedMs = 0; ; waitedMs += WAIT_MS) {
-    const attempt = await holdSignals(host, () => tryWrite(changes, secret, host));
+    const attempt = await holdSignals(host, () => tryWrite(changes, host, options));
     if (!('lock' in attempt)) return attempt;
     if (waitedMs >= MAX_WAIT_MS) {
       throw new ConfigError(`another program is writing ${attempt.lock.slice(0, -'.lock'.length)}`, {

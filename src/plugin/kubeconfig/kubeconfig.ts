@@ -13,6 +13,7 @@ import type { FileChange } from './kubeconfig-files.ts';
 import { removeAbandonedLock } from './kubeconfig-lock.ts';
 import { locateKubeconfig } from './kubeconfig-paths.ts';
 import { hideSecretsInLines } from './hide-secrets.ts';
+import type { WriteOptions } from './write-file.ts';
 
 /** One of the files, with its content after the changes. */
 interface EditedFile {
@@ -118,15 +119,17 @@ export class Kubeconfig {
   /**
    * Writes the files that have changed, see {@link writeChanges}.
    *
-   * @param secret whether to remove the permissions of all users but the owner
    * @returns the paths of the files that were written, and of their backup copies
    * @throws ConfigError if a file cannot be changed or written
    */
-  async save(secret: boolean, host: Host): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
+  async save(
+    host: Host,
+    options: WriteOptions,
+  ): Promise<readonly (readonly [path: string, backup: string | undefined])[]> {
     // Even if nothing changes: kubectl waits for such a lock in vain.
     for (const path of this.paths) removeAbandonedLock(path, host);
     const changes = this.listChanges();
-    const backups = await writeChanges(changes, secret, host);
+    const backups = await writeChanges(changes, host, options);
     return changes.map(({ path }) => [path, backups.get(path)] as const);
   }
 

@@ -104,19 +104,24 @@ function replaceIn(fd: number, before: Buffer, after: Buffer): void {
   fsyncSync(fd);
 }
 
+/** How a file is written. */
+export interface WriteOptions {
+  /** Whether to remove the permissions of all users but the owner. */
+  readonly forOwnerOnly: boolean;
+}
+
 /**
  * Replaces the content of a file of YAML or JSON, and keeps the file: its owner, permissions, access control list,
  * attributes and other names. The content is the old or the new one after each step, with empty lines at its end.
  *
  * @param before its content
- * @param secret whether to remove the permissions of all users but the owner
  * @throws Error of the system; the old content is then restored
  */
-export function replaceContent(path: string, before: Buffer, after: Buffer, secret: boolean): void {
+export function replaceContent(path: string, before: Buffer, after: Buffer, { forOwnerOnly }: WriteOptions): void {
   const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     const { mode } = fstatSync(fd);
-    if (secret && (mode & OTHERS) !== 0) fchmodSync(fd, mode & OWNER_PERMISSIONS);
+    if (forOwnerOnly && (mode & OTHERS) !== 0) fchmodSync(fd, mode & OWNER_PERMISSIONS);
     replaceIn(fd, before, after);
   } finally {
     closeSync(fd);

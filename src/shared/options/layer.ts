@@ -64,10 +64,15 @@ const LONE_SURROGATE = /[\ud800-\udfff]/u;
 /**
  * Checks one raw value and adds its origin; an empty value counts as unset.
  *
- * @param isQuotable false if a message must not quote the value: a file may have a password in the wrong place
+ * @param options.isQuotable false if a message must not quote the value: a file may have a password in the wrong place
  * @throws ConfigError if the value is not text, not of the option's kind, or not one of its choices
  */
-export function parseSetting(option: Option, raw: string, origin: string, isQuotable = true): Setting | undefined {
+export function parseSetting(
+  option: Option,
+  raw: string,
+  origin: string,
+  { isQuotable = true } = {},
+): Setting | undefined {
   const text = option.isToken ? raw.trim() : raw;
   if (text === '') return undefined;
   if (LONE_SURROGATE.test(text)) {

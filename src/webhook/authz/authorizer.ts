@@ -9,9 +9,12 @@ export type Authorizer = (review: AccessReview) => AccessVerdict;
  * Makes the function that decides SubjectAccessReviews.
  *
  * @param policy returns the current policy
- * @param deniesUnmatched whether a request that no entry allows is denied instead of left to the other authorizers
+ * @param options.deniesUnmatched whether a request that no entry allows is denied instead of left to the other authorizers
  */
-export function makeAuthorizer(policy: () => Policy, deniesUnmatched: boolean): Authorizer {
+export function makeAuthorizer(
+  policy: () => Policy,
+  { deniesUnmatched }: { readonly deniesUnmatched: boolean },
+): Authorizer {
   return (review) => {
     const subject = readSubject(review);
     const entry = findAllowingEntry(policy(), subject, review.request);

@@ -111,7 +111,7 @@ export async function startWebhook(
       allowedClientNames: settings.allowedClientNames,
       metricsAccess: settings.metricsAccess,
       authenticate: answerInTime(chainAuthenticators(authenticators), { timeoutMs, clock }),
-      authorize: makeAuthorizer(() => state.policy, settings.deniesUnmatched),
+      authorize: makeAuthorizer(() => state.policy, settings),
       policy: () => state.policy,
       metrics,
       log,

@@ -69,7 +69,7 @@ function logInWithCredential(state: StandInState, { identity, methods, scope, ca
     roleNames,
     delegated: true,
   };
-  return issue(state, session, TOKEN_LENGTHS.application_credential, catalog);
+  return issue(state, session, { length: TOKEN_LENGTHS.application_credential, catalog });
 }
 
 function exchangeToken(state: StandInState, { identity, scope: wanted, catalog }: Login): StandInResponse {
@@ -88,7 +88,7 @@ function exchangeToken(state: StandInState, { identity, scope: wanted, catalog }
   const auditIds = [...begun.auditIds, ...parent.auditIds.slice(-1)];
   const session = { ...begun, user, expiresAt, scope, roleNames, methods, auditIds };
   const length = tokenLength === TOKEN_LENGTHS.project ? TOKEN_LENGTHS.rescoped : tokenLength;
-  return issue(state, session, length, catalog);
+  return issue(state, session, { length, catalog });
 }
 
 function logInWithFactors(state: StandInState, login: Login): StandInResponse {
@@ -103,7 +103,7 @@ function logInWithFactors(state: StandInState, login: Login): StandInResponse {
   const { scope, roleNames, tokenLength } = findScope(user, login.scope);
   const expiresAt = addSeconds(state, state.lifetimeSeconds);
   const session = { ...beginSession(state), user, expiresAt, scope, roleNames, methods };
-  return issue(state, session, tokenLength, login.catalog);
+  return issue(state, session, { length: tokenLength, catalog: login.catalog });
 }
 
 /** Checks each factor, and returns the user to whom all of them belong. */

@@ -21,7 +21,11 @@ export function beginSession(state: StandInState): Pick<Session, 'auditIds' | 'i
 }
 
 /** Issues a token. */
-export function issue(state: StandInState, session: Session, length: number, catalog: boolean): StandInResponse {
+export function issue(
+  state: StandInState,
+  session: Session,
+  { length, catalog = false }: { readonly length: number; readonly catalog?: boolean },
+): StandInResponse {
   const token = makeFernet(state, length);
   state.sessions.set(token, session);
   return makeJsonResponse(201, { token: describe(state, session, catalog) }, { 'x-subject-token': token });
@@ -36,7 +40,7 @@ export function issueToken(
 ): StandInResponse {
   const { scope, roleNames, tokenLength } = findScope(user, wanted);
   const expiresAt = addSeconds(state, state.lifetimeSeconds);
-  return issue(state, { ...beginSession(state), user, methods, expiresAt, scope, roleNames }, tokenLength, false);
+  return issue(state, { ...beginSession(state), user, methods, expiresAt, scope, roleNames }, { length: tokenLength });
 }
 
 /** Makes a random text with the version and the time of a Fernet token. */

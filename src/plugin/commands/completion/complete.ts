@@ -48,7 +48,7 @@ const textOf = (flags: Layer<string>, name: string): string | undefined => {
 /** Uses a cached token only: pressing a key in a shell must not start a login. */
 async function listProjects(run: RunContext, flags: Layer<string>): Promise<readonly string[]> {
   const selection = { kubeconfig: textOf(flags, 'kubeconfig'), context: textOf(flags, 'context') };
-  const { run: chosen } = await chooseLogin(run, selection, false);
+  const { run: chosen } = await chooseLogin(run, selection, { fileOnly: false });
   const login = await openLoginContext(chosen);
   const cached = await login.cache.read(login.cacheKey);
   if (cached === undefined || !isFresh(cached.record, run.host.now())) return [];

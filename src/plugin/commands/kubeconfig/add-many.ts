@@ -78,7 +78,7 @@ async function makeLogins(
 ): Promise<(cluster: ListedCluster) => Promise<StanzaLogin>> {
   const withSecrets = call.ownConfig.isOn('with-secrets');
   const readShared = async (): Promise<StanzaLogin> => {
-    const login = await readConfiguredLogin(call, withSecrets);
+    const login = await readConfiguredLogin(call, { withSecrets });
     rejectAudience(login);
     return login;
   };
@@ -86,7 +86,7 @@ async function makeLogins(
   const shared = clusters.some(({ exchange }) => exchange !== undefined) ? undefined : await readShared();
   return ({ exchange }) => {
     if (exchange === undefined) return shared === undefined ? readShared() : Promise.resolve(shared);
-    return readConfiguredLogin({ ...call, flags: new Map([...call.flags, ...exchange]) }, withSecrets);
+    return readConfiguredLogin({ ...call, flags: new Map([...call.flags, ...exchange]) }, { withSecrets });
   };
 }
 

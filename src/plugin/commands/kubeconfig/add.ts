@@ -29,7 +29,7 @@ export const NEW_CONTEXT_OPTIONS: readonly CommandOption[] = [
  */
 export async function addContext(call: Invocation, chosen?: ClusterChoice): Promise<CommandResult> {
   const { ownConfig, host, reporter } = call;
-  const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  const login = await readConfiguredLogin(call, { withSecrets: ownConfig.isOn('with-secrets') });
   const { command, warning } = choosePluginCommand(host, ownConfig.text('command'));
   const kubeconfig = openCommandKubeconfig(call);
   const name = ownConfig.text('name');

@@ -53,13 +53,17 @@ function rejectCurrentFolder(config: ResolvedConfig): void {
   }
 }
 
+/** Whether a command writes secrets to the kubeconfig (`--with-secrets`). */
+export interface SecretsChoice {
+  readonly withSecrets: boolean;
+}
+
 /**
  * Reads the settings of flags and variables, and the name of the cloud.
  *
- * @param withSecrets whether to write secrets to the kubeconfig
  * @throws ConfigError if the settings are invalid, or the URL of Keystone is not set
  */
-export async function readConfiguredLogin(call: Invocation, withSecrets: boolean): Promise<StanzaLogin> {
+export async function readConfiguredLogin(call: Invocation, { withSecrets }: SecretsChoice): Promise<StanzaLogin> {
   const { host, flags } = call;
   const { config } = await readConfig(host, flags, OPTIONS);
   const { method } = chooseMethod(config);

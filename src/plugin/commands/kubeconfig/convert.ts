@@ -19,6 +19,7 @@ import { makeCommandOption, OUTPUT_OPTION } from '../command.ts';
 import type { CommandResult, Invocation, Command } from '../command.ts';
 import { openCommandKubeconfig } from './open-kubeconfig.ts';
 import { readConfiguredLogin } from './configured-login.ts';
+import type { SecretsChoice } from './configured-login.ts';
 import { CONVERTIBLE_KINDS, describeAlternative, describeConversion } from './conversion.ts';
 import { describeLeftOut, saveOrPreview } from './save-or-preview.ts';
 import { WRITE_OPTIONS } from './options.ts';
@@ -34,7 +35,7 @@ const LOGGING_FLAGS = [
 ];
 
 /** Paths stay as they are: in a kubeconfig they do not depend on the folder of this run. */
-function convertLayer(layer: Layer, withSecrets: boolean): StanzaLogin {
+function convertLayer(layer: Layer, { withSecrets }: SecretsChoice): StanzaLogin {
   const settings = OPTIONS.flatMap((option) => {
     const setting = layer.get(option.name);
     return setting === undefined ? [] : [[option, setting] as const];
@@ -45,7 +46,7 @@ function convertLayer(layer: Layer, withSecrets: boolean): StanzaLogin {
 /** Reads an old exec stanza: its flags under their current names, its variables as they are. */
 function readStanza(
   exec: JsonObject,
-  withSecrets: boolean,
+  choice: SecretsChoice,
   args: readonly string[] = listStanzaArguments(exec),
 ): StanzaLogin {
   const { words, flags } = parseCommandLine(
@@ -55,7 +56,8 @@ function readStanza(
   if (words.some((word, index) => index > 0 || word !== 'get-token')) {
     throw new UsageError('it has arguments that are not options');
   }
-  const login = convertLayer(flags, withSecrets);
+  const { withSecrets } = choice;
+  const login = convertLayer(flags, choice);
   const variables = readStanzaVariables(exec);
   const secrets = Object.keys(variables).filter((name) => SECRET_VARIABLES.has(name) && variables[name] !== '');
   const writtenVariables = Object.entries(variables).filter(([name]) => withSecrets || !secrets.includes(name));
@@ -68,11 +70,11 @@ function readStanza(
 }
 
 /** Reads a command that prints a Keystone token: the variables that it sets override those of its stanza. */
-function readTokenLogin(exec: JsonObject, withSecrets: boolean): StanzaLogin {
+function readTokenLogin(exec: JsonObject, choice: SecretsChoice): StanzaLogin {
   const command = readTokenCommand(exec);
   if (command === undefined || 'problem' in command) throw new UsageError('it does not print a Keystone token');
-  const inCommand = convertLayer(readEnvironment(command.env, OPTIONS), withSecrets);
-  const stanza = readStanza(exec, withSecrets, command.pluginArguments ?? []);
+  const inCommand = convertLayer(readEnvironment(command.env, OPTIONS), choice);
+  const stanza = readStanza(exec, choice, command.pluginArguments ?? []);
   return {
     flags: [...inCommand.flags, ...stanza.flags],
     env: { ...stanza.env, ...inCommand.env },
@@ -94,22 +96,22 @@ const PROVIDER_SETTINGS: readonly (readonly [name: string, variable: string])[] 
 ];
 
 /** Without settings the auth provider read the variables of its process; an empty exec stanza does the same. */
-function readProvider(provider: JsonObject, withSecrets: boolean): StanzaLogin {
+function readProvider(provider: JsonObject, choice: SecretsChoice): StanzaLogin {
   const config = objectAt(provider, 'config');
   const env = Object.fromEntries(PROVIDER_SETTINGS.map(([name, variable]) => [variable, textAt(config, name) ?? '']));
-  return convertLayer(readEnvironment(env, OPTIONS), withSecrets);
+  return convertLayer(readEnvironment(env, OPTIONS), choice);
 }
 
 /** Reads the login of each kind of user that can be converted. */
 const READERS: Readonly<
-  Partial<Record<UserKind, (user: JsonObject, call: Invocation) => StanzaLogin | Promise<StanzaLogin>>>
+  Partial<
+    Record<UserKind, (user: JsonObject, choice: SecretsChoice, call: Invocation) => Promise<StanzaLogin> | StanzaLogin>
+  >
 > = {
-  old: (user, { ownConfig }) => readStanza(objectAt(user, 'exec') ?? {}, ownConfig.isOn('with-secrets')),
-  'auth-provider': (user, { ownConfig }) =>
-    readProvider(objectAt(user, 'auth-provider') ?? {}, ownConfig.isOn('with-secrets')),
-  'token-command': (user, { ownConfig }) =>
-    readTokenLogin(objectAt(user, 'exec') ?? {}, ownConfig.isOn('with-secrets')),
-  token: (_, call) => readConfiguredLogin(call, call.ownConfig.isOn('with-secrets')),
+  old: (user, choice) => readStanza(objectAt(user, 'exec') ?? {}, choice),
+  'auth-provider': (user, choice) => readProvider(objectAt(user, 'auth-provider') ?? {}, choice),
+  'token-command': (user, choice) => readTokenLogin(objectAt(user, 'exec') ?? {}, choice),
+  token: (_, choice, call) => readConfiguredLogin(call, choice),
 };
 
 function listNamedContexts({ args, ownConfig }: Invocation): readonly string[] {
@@ -169,7 +171,7 @@ async function convertUser(kubeconfig: Kubeconfig, call: Invocation, name: strin
   const readLogin = READERS[kind];
   if (!shouldConvert(kubeconfig, name, user, call) || readLogin === undefined) return undefined;
   try {
-    const login = await readLogin(user, call);
+    const login = await readLogin(user, { withSecrets: call.ownConfig.isOn('with-secrets') }, call);
     const mode = textAt(objectAt(user, 'exec'), 'interactiveMode');
     const { command } = choosePluginCommand(call.host, call.ownConfig.text('command'));
     const stanza = makeExecStanza({ ...login, command, apiVersion: chooseStanzaVersion(call, user) });

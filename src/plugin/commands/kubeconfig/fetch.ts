@@ -81,7 +81,7 @@ function chooseNames(kubeconfig: Kubeconfig, call: Invocation, served: ServedCon
 async function fetchKubeconfig(call: Invocation): Promise<CommandResult> {
   const { ownConfig, host, reporter, args } = call;
   const url = parseServiceUrl(args[0] ?? '');
-  const login = await readConfiguredLogin(call, ownConfig.isOn('with-secrets'));
+  const login = await readConfiguredLogin(call, { withSecrets: ownConfig.isOn('with-secrets') });
   // Before the request: if the option or the kubeconfig is invalid, the token is not sent.
   readStanzaVersion(call);
   const kubeconfig = openCommandKubeconfig(call);

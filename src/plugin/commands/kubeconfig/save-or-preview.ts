@@ -46,7 +46,7 @@ export async function saveOrPreview(
     return { lines, data: { ...data, dryRun: true, changed: diff !== '', diff } };
   }
   const files = await call.reporter.waitFor('another program that is writing the kubeconfig', () =>
-    kubeconfig.save(hasSecrets, call.host),
+    kubeconfig.save(call.host, { forOwnerOnly: hasSecrets }),
   );
   const fileLines = files.map(([path, backup]) => {
     return `Wrote ${path}${backup === undefined ? '' : `; backup copy: ${backup}`}`;

@@ -57,12 +57,16 @@ async function promptForMethod(user: TerminalUser): Promise<string | undefined> 
 /**
  * Prompts for the cloud and the authentication method, unless the settings decide them.
  *
- * @param web whether the method must be one with a browser
+ * @param options.web whether the method must be one with a browser
  * @returns the choices, as flags
  * @throws InteractionRequired when there are several clouds and no prompt
  * @throws UserCanceled
  */
-export async function chooseCloudAndMethod(run: RunContext, user: TerminalUser, web: boolean): Promise<Layer> {
+export async function chooseCloudAndMethod(
+  run: RunContext,
+  user: TerminalUser,
+  { web }: { readonly web: boolean },
+): Promise<Layer> {
   const { host, flags } = run;
   const choices = new Map<OptionName, Setting>();
   const readWithChoices = async (): Promise<ResolvedConfig> => {

@@ -132,7 +132,10 @@ export async function logIn(call: Invocation, given: Layer = new Map()): Promise
   const before = await openLoginContext({ ...runContext, reporter: captureWarnings(reporter).reporter });
   if (saveOptions.save !== 'nothing') await requireKeyring({ host, reporter });
   const user = makeCommandUser({ host, reporter });
-  const choices = new Map([...given, ...(await chooseCloudAndMethod(runContext, user, ownConfig.isOn('web')))]);
+  const choices = new Map([
+    ...given,
+    ...(await chooseCloudAndMethod(runContext, user, { web: ownConfig.isOn('web') })),
+  ]);
   const login = await openLoginContext({ ...runContext, flags: new Map([...call.flags, ...choices]) });
   if (saveOptions.save === 'secret') requireSavableSecret(login);
   warnAboutSettings(login);
