@@ -182,6 +182,13 @@ void t.test('settings of another login do not change who logs in, and are named'
     t.match(await choose({ ...lacking, ...leftover }), ['password', [/ is not used, because of the default/]]);
   }
   t.match(await choose(credential), ['v3applicationcredential', []]);
+  const named = { OS_USERNAME: 'alice', OS_APPLICATION_CREDENTIAL_NAME: 'n', OS_APPLICATION_CREDENTIAL_SECRET: 's' };
+  t.match(await choose(named), ['v3applicationcredential', []], 'a password login would lack the domain too');
+  t.match(await choose({ ...named, OS_APPLICATION_CREDENTIAL_SECRET: undefined }), ['v3applicationcredential', []]);
+  t.match(await choose({ OS_USERNAME: 'alice', OS_APPLICATION_CREDENTIAL_SECRET: 's' }), [
+    'password',
+    [/^OS_APPLICATION_CREDENTIAL_SECRET is not used, because of the default/],
+  ]);
   t.match(await choose(alice, ['--application-credential-id=i']), [
     'v3applicationcredential',
     [/^OS_PASSWORD is not used, because of --application-credential-id/],
@@ -250,10 +257,9 @@ void t.test('missing options are listed in the order of the prompts', async (t) 
     'application-credential-id',
     'application-credential-secret',
   ]);
-  t.same(await missing([], { OS_APPLICATION_CREDENTIAL_NAME: 'n', OS_APPLICATION_CREDENTIAL_SECRET: 's' }), [
-    'user-name',
-    'user-domain-name',
-  ]);
+  const named = { OS_APPLICATION_CREDENTIAL_NAME: 'n', OS_APPLICATION_CREDENTIAL_SECRET: 's' };
+  t.same(await missing([], named), ['user-name', 'user-domain-name']);
+  t.same(await missing([], { ...named, OS_USERNAME: 'a' }), ['user-domain-name']);
 });
 
 void t.test('invalid values of options are errors that name the option', async (t) => {
@@ -263,6 +269,10 @@ void t.test('invalid values of options are errors that name the option', async (
   await reject([], { OS_INSECURE: 'maybe' }, /OS_INSECURE must be true or false/);
   await reject([], { OS_IDENTITY_API_VERSION: '2.0' }, /OS_IDENTITY_API_VERSION.*only 3/);
   await reject(['--timeout=soon'], {}, /--timeout/);
+  // "andré" in Latin-1: Node and Bun put U+FFFD in the place of a byte that is not UTF-8.
+  for (const name of ['OS_USERNAME', 'OS_PASSWORD', 'OS_TOKEN', 'OS_CACERT'])
+    await reject([], { ...USER, [name]: 'andr\ufffd' }, new RegExp(`^${name} is not UTF-8 text$`));
+  await reject(['--user-name=andr\ufffd'], {}, /^--user-name is not UTF-8 text$/);
   await reject(['--timeout=0'], {}, /--timeout/);
   for (const version of ['3', '3.14', 'v3']) t.ok(await resolveRequest([], { OS_IDENTITY_API_VERSION: version }));
 });

@@ -75,13 +75,16 @@ const hasUser = (config: ResolvedConfig): boolean => config.has('user-id') || co
  */
 function pickCandidate(candidates: readonly Candidate[], config: ResolvedConfig): Candidate | undefined {
   const complete = candidates.filter(({ missing }) => missing.length === 0);
+  const isNoReason = (name: OptionName): boolean =>
+    SECRET_NAMES.has(name) || listMissing(password, config).includes(name);
   return (
     candidates.find(({ isFromFlag }) => isFromFlag) ??
     complete.find(({ method }) => method === multifactor) ??
     complete.find(({ method }) => method === password) ??
     complete[0] ??
-    // A login that lacks more than a secret must not win against one that only lacks the password.
-    candidates.find(({ missing }) => !hasUser(config) || missing.every((name) => SECRET_NAMES.has(name)))
+    // A login that lacks more than a secret must not win against one that only lacks the password. What both lack, such
+    // as the domain of the user, decides nothing.
+    candidates.find(({ missing }) => !hasUser(config) || missing.every(isNoReason))
   );
 }
 

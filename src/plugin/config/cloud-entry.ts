@@ -97,7 +97,7 @@ export function makeCloudLayer(entry: CloudEntry, options: readonly Option[], re
         const raw = textFrom(values.get(key) ?? null, origin, { asList: option.list === true });
         const isTemplate = option.name === TEMPLATE_OPTION && raw.includes(REGION_PLACEHOLDER);
         const setting = parseSetting(option, isTemplate ? expandRegion(raw, origin, region) : raw, origin, {
-          isQuotable: false,
+          isInFile: true,
         });
         const hint = consentHint ?? (isTemplate ? region?.consentHint : undefined);
         if (setting !== undefined) return hint === undefined ? setting : { ...setting, consentHint: hint };

@@ -61,24 +61,32 @@ function parseLevel(text: string, origin: string): Setting | undefined {
 /** Half of a character, which no request can contain. Only an escape in YAML can name it. */
 const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
+/** What takes the place of bytes that are not UTF-8 in a variable, an argument or what is typed. Nobody means it. */
+const REPLACEMENT = '\ufffd';
+
 /**
  * Checks one raw value and adds its origin; an empty value counts as unset.
  *
- * @param options.isQuotable false if a message must not quote the value: a file may have a password in the wrong place
+ * @param options.isInFile a message must not quote the value: a file may have a password in the wrong place
  * @throws ConfigError if the value is not text, not of the option's kind, or not one of its choices
  */
 export function parseSetting(
   option: Option,
   raw: string,
   origin: string,
-  { isQuotable = true } = {},
+  { isInFile = false } = {},
 ): Setting | undefined {
   const text = option.isToken ? raw.trim() : raw;
   if (text === '') return undefined;
   if (LONE_SURROGATE.test(text)) {
     throw new ConfigError(`${origin} is not Unicode text`, { hint: 'write the whole character in the file, as UTF-8' });
   }
-  const quotation = isQuotable ? `, not "${text}"` : '';
+  if (!isInFile && text.includes(REPLACEMENT)) {
+    throw new ConfigError(`${origin} is not UTF-8 text`, {
+      hint: 'check the encoding of your terminal, and of the file that sets it',
+    });
+  }
+  const quotation = isInFile ? '' : `, not "${text}"`;
   if (option.secret) return { value: new Secret(text), origin };
   if (option.kind === 'switch or file' && !isSwitchWord(text)) return { value: text, origin };
   if (option.kind === 'switch' || option.kind === 'switch or file')
