@@ -314,6 +314,25 @@ void t.test('the way that a message names leads to a login, in one step', async 
   }
 });
 
+void t.test('a context that logs in in another way keeps its user', async (t) => {
+  const replaced: string[] = [];
+  for (const [name, user] of Object.entries(USERS)) {
+    for (const more of [[], ['--user=new']]) {
+      const file = writeUsers(t, { [name]: user });
+      const before = readFileSync(file, 'utf8');
+      const answer = await run(file, 'add', `--name=on ${name}`, ...more);
+      if (answer.status === 0) {
+        replaced.push([name, ...more].join(' '));
+        continue;
+      }
+      const says = /^[^\n]*has a context "on \w+" that logs in in another way; give another name with --name[^\n]*\n$/;
+      t.match(answer, { status: 3, stdout: '', stderr: says }, name);
+      t.equal(readFileSync(file, 'utf8'), before, `${name} is unchanged`);
+    }
+  }
+  t.strictSame(replaced, ['old', 'old --user=new', 'nobody', 'nobody --user=new']);
+});
+
 void t.test('convert --all says which commands it leaves alone only if they are named', async (t) => {
   const file = writeUsers(t, USERS);
   t.match(await run(file, 'convert', '--all'), { status: 0, stdout: /^Converted: magnum, openstack, old\.\n/ });

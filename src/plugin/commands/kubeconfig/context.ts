@@ -7,7 +7,7 @@ import type { JsonObject } from '../../../shared/base/json.ts';
 import { textAt } from '../../../shared/base/json.ts';
 import { makeExecStanza, withExecStanza } from '../../kubeconfig/exec-stanza.ts';
 import type { StanzaSettings } from '../../kubeconfig/exec-stanza.ts';
-import { isPluginUser } from '../../kubeconfig/user-kind.ts';
+import { classifyUser, isPluginUser } from '../../kubeconfig/user-kind.ts';
 import type { Kubeconfig } from '../../kubeconfig/kubeconfig.ts';
 import type { Invocation } from '../command.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
@@ -99,11 +99,30 @@ export function hasCertificate(text: string): boolean {
   return text.includes(PEM_HEADER);
 }
 
+/** Whether a user logs in, but not with this program. */
+function isForeign(kubeconfig: Kubeconfig, user: string): boolean {
+  return !['ours', 'old', 'none'].includes(classifyUser(kubeconfig.find('user', user)?.value ?? {}));
+}
+
+/** @throws ConfigError if the context or the user logs in in another way, which the new login would replace */
+function rejectForeignLogin(kubeconfig: Kubeconfig, context: string, user: string): void {
+  if (isForeign(kubeconfig, user)) {
+    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in in another way`, {
+      hint: ['give another name with --user', ...describeConversion(kubeconfig, user)].join(', or '),
+    });
+  }
+  const current = textAt(kubeconfig.find('context', context)?.value, 'user');
+  if (current === undefined || !isForeign(kubeconfig, current)) return;
+  throw new ConfigError(`the kubeconfig has a context "${context}" that logs in in another way`, {
+    hint: ['give another name with --name', ...describeConversion(kubeconfig, current)].join(', or '),
+  });
+}
+
 /**
  * Adds the context and its user. If there is no usable current context, this context becomes the current one.
  *
  * @throws UsageError for an API version that no kubectl knows
- * @throws ConfigError if a user of that name logs in in another way
+ * @throws ConfigError if a context or a user of that name logs in in another way
  */
 export function setContext(
   kubeconfig: Kubeconfig,
@@ -112,12 +131,8 @@ export function setContext(
   login: ContextLogin,
   settings: JsonObject = {},
 ): void {
+  rejectForeignLogin(kubeconfig, context, user);
   const old = kubeconfig.find('user', user);
-  if (old !== undefined && Object.keys(old.value).length > 0 && !isPluginUser(old.value)) {
-    throw new ConfigError(`the kubeconfig has a user "${user}" that logs in in another way`, {
-      hint: ['give another name with --user', ...describeConversion(kubeconfig, user)].join(', or '),
-    });
-  }
   const stanza = makeExecStanza({ ...login, apiVersion: chooseStanzaVersion(call, old?.value) });
   kubeconfig.set('user', user, withExecStanza(old?.value ?? {}, stanza));
   const namespace = call.ownConfig.text('namespace');
