@@ -10,6 +10,7 @@ import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { readTlsSettings } from '../../src/shared/http/tls-settings.ts';
 import { fakeHost } from '../support/fake-host.ts';
 import { resolveRequest } from '../support/resolve-request.ts';
+import { runInProcess } from '../support/run-in-process.ts';
 import type { ResolvedRequest } from '../support/resolve-request.ts';
 import type { EnvVars } from '../support/home.ts';
 
@@ -167,6 +168,12 @@ void t.test('an error names the invalid file', async (t) => {
   await rejects('clouds: [', /clouds.yaml is not valid YAML \(line 1\)$/);
   await rejects('clouds:\n  c: {}\n  c: {}\n', /clouds.yaml contains a key twice \(line 3\)$/);
   await rejects('clouds: !!js/function x', /contains a tag/);
+  const quote = async (password: string, hint: RegExp): Promise<void> => {
+    write(path, `clouds:\n  c:\n    auth:\n      password: ${password}\n`);
+    await t.rejects(ask([], cloud), invalid(/clouds.yaml contains an? \w+ \(.\).* \(line 4\)$/, hint), password);
+  };
+  await quote('!canary', /^put quotes around a value that begins with !$/);
+  await quote('*canary', /^put quotes around a value that begins with \*$/);
   await rejects('clouds: {}\n---\nclouds: {}\n', /more than one document/);
   await rejects('- clouds\n', /not a mapping/);
   await rejects('clouds: [c]\n', /^clouds of .*clouds.yaml must be a mapping/);
@@ -347,6 +354,41 @@ void t.test('scalars keep their text', async (t) => {
   t.equal(await idFrom('!!int 0123'), '0123');
   t.equal(await idFrom('!!str 0123'), '0123');
   t.equal(await idFrom('"a\\tb"'), 'a\tb');
+});
+
+void t.test('the clouds to choose from are named if nothing says where Keystone is', async (t) => {
+  const two = "clouds: { north: { auth: { auth_url: 'https://n.test' } }, south: {} }";
+  const { home, cwd, configFolder, write } = setUpCloudsYaml(t, { 'clouds.yaml': two });
+  const whoami = async (env: EnvVars, ...flags: string[]): Promise<string> => {
+    const result = await runInProcess({
+      argv: ['whoami', '--cache-storage=none', ...flags],
+      env,
+      cwd,
+      home: () => home,
+    });
+    t.match(result, { status: 4, stdout: '' });
+    return result.stderr;
+  };
+  const says = (names: string): RegExp =>
+    new RegExp(
+      `^[^\\n]*warning: no cloud of clouds.yaml is used; to use one, set OS_CLOUD \\(--os-cloud\\) to ${names}\\n[^\\n]+\\n$`,
+    );
+  t.match(await whoami({}), says('north, south'));
+  t.match(await whoami({ OS_USERNAME: 'alice' }), says('north, south'), 'a variable excludes all clouds');
+  for (const [env, ...flags] of [
+    [{ OS_CLOUD: 'north' }],
+    [{ OS_CLOUD: 'south' }],
+    [{ OS_CLOUD: 'envvars' }],
+    [{ OS_AUTH_URL: 'https://n.test' }],
+    [{}, '--keystone-url=https://n.test'],
+    [{}, '--auth-type=admin_token', '--endpoint=https://n.test'],
+  ] as const)
+    t.notMatch(await whoami(env, ...flags), 'warning', JSON.stringify([env, flags]));
+  const path = write(join(configFolder, 'clouds.yaml'), 'clouds: { south: {} }');
+  t.notMatch(await whoami({}), 'warning', 'the only cloud is used');
+  t.match(await whoami({ OS_USERNAME: 'alice' }), says('south'));
+  unlinkSync(path);
+  t.notMatch(await whoami({ OS_USERNAME: 'alice' }), 'warning', 'there is no cloud');
 });
 
 void t.test('half of a character is an error that names the setting', async (t) => {

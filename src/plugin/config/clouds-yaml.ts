@@ -21,6 +21,8 @@ import { chooseRegion } from './region.ts';
 
 /** The settings of the selected cloud. */
 export interface CloudSettings {
+  /** The name of the cloud; undefined when none is selected. */
+  readonly cloud: string | undefined;
   /** Strongest first; empty when no cloud is selected. */
   readonly layers: readonly Layer[];
   /** Every file that the result depends on, including files that do not exist. */
@@ -28,7 +30,7 @@ export interface CloudSettings {
   readonly warnings: readonly string[];
 }
 
-const NOTHING: CloudSettings = { layers: [], files: [], warnings: [] };
+const NOTHING: CloudSettings = { cloud: undefined, layers: [], files: [], warnings: [] };
 
 /**
  * Whether only a named cloud is used: variables set a login, as in openstacksdk, or a flag names another Keystone, to
@@ -229,6 +231,7 @@ export async function readCloudSettings(
   const ofCloud = cloudEntries.map(makeLayer);
   const ofProfile = profile.entries.map(makeLayer);
   return {
+    cloud,
     // secure.yaml completes the cloud key by key: they are one source, in which an id and a name can stand together.
     layers: [...ofRegion, mergeLayers(ofCloud, []), ...ofProfile],
     files: [...files, ...profile.stamps],

@@ -12,6 +12,8 @@ import type { ResolvedConfig } from './resolve-config.ts';
 /** The settings of a run, and the files that they depend on. */
 export interface RunConfig {
   readonly config: ResolvedConfig;
+  /** The name of the cloud of clouds.yaml that is used; undefined when there is none. */
+  readonly cloud: string | undefined;
   readonly files: readonly FileStamp[];
 }
 
@@ -42,8 +44,8 @@ export async function readCloudNames(host: Host, flags: Layer, options: readonly
  */
 export async function readConfig(host: Host, flags: Layer, options: readonly Option[]): Promise<RunConfig> {
   const given = readFlagsAndEnv(host, flags, options);
-  const { layers, files, warnings } = await readCloudSettings(host, given, options);
+  const { cloud, layers, files, warnings } = await readCloudSettings(host, given, options);
   const config = resolveConfig([given.flags, given.variables, ...layers], options);
   rejectUntrustedSettings(config, options);
-  return { config: { ...config, warnings: [...warnings, ...config.warnings] }, files };
+  return { config: { ...config, warnings: [...warnings, ...config.warnings] }, cloud, files };
 }

@@ -1,10 +1,13 @@
 import { stampFile } from '../../shared/base/file-stamp.ts';
+import type { AuthMethod } from '../auth-methods/auth-method.ts';
+import { describeChoices } from '../config/cloud-entry.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { chooseMethod } from '../auth-methods/choose-method.ts';
 import { OPTIONS } from '../auth-methods/registry.ts';
 import { openTokenCache } from '../cache/token-cache.ts';
 import { readLoginTimeoutMs } from '../config/option-readers.ts';
-import { readConfig } from '../config/read-config.ts';
+import { readCloudNames, readConfig } from '../config/read-config.ts';
+import type { RunConfig } from '../config/read-config.ts';
 import { rejectUntrustedForMachineIdentity } from '../config/untrusted-settings.ts';
 import { parseApiVersion } from '../exec/exec-credential.ts';
 import { makeTerminalUser } from '../terminal/terminal-user.ts';
@@ -27,6 +30,19 @@ function warnAboutInsecure(config: ResolvedConfig, reporter: Reporter): void {
   reporter.warn(`Keystone's certificate is not checked, because of ${origin}${unused}`);
 }
 
+/** Says which clouds there are if nothing says where Keystone is: the choice of one is missing, most likely. */
+async function warnOfUnusedClouds(
+  { host, flags }: RunContext,
+  { config, cloud }: RunConfig,
+  method: AuthMethod,
+): Promise<string[]> {
+  if (cloud !== undefined || config.has('os-cloud') || config.has('keystone-url')) return [];
+  if (method.worksWithoutKeystoneUrl?.(config) === true) return [];
+  const names = await readCloudNames(host, flags, OPTIONS);
+  if (names.length === 0) return [];
+  return [`no cloud of clouds.yaml is used; to use one, set OS_CLOUD (--os-cloud) to ${describeChoices(names)}`];
+}
+
 /**
  * Reads the settings of a run and opens its cache.
  *
@@ -35,13 +51,20 @@ function warnAboutInsecure(config: ResolvedConfig, reporter: Reporter): void {
 export async function openLoginContext(run: RunContext): Promise<LoginContext> {
   const { host, execInfo, flags, reporter } = run;
   const startedAt = host.now();
-  const { config: settings, files } = await readConfig(host, flags, OPTIONS);
+  const runConfig = await readConfig(host, flags, OPTIONS);
+  const { config: settings, files } = runConfig;
   const { method, warnings } = chooseMethod(settings);
   const tls = readKeystoneTls(settings, host);
   const exchange = readTokenExchange(settings, host);
   const config = {
     ...settings,
-    warnings: [...settings.warnings, ...warnings, ...(tls.warnings ?? []), ...listUnusedSettings(settings)],
+    warnings: [
+      ...settings.warnings,
+      ...(await warnOfUnusedClouds(run, runConfig, method)),
+      ...warnings,
+      ...(tls.warnings ?? []),
+      ...listUnusedSettings(settings),
+    ],
   };
   const apiVersionText = config.text('api-version');
   const apiVersion = apiVersionText === undefined ? undefined : parseApiVersion(apiVersionText, '--api-version');

@@ -67,22 +67,24 @@ const plainTags = ['bool', 'int', 'float'].map((name) =>
 
 const SCHEMA = new Schema([strTag, nullCoreTag, mergeTag, ...plainTags, seqTag, mapTag]);
 
-/** Our reasons for those of the parser, which quote the file. */
-const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/^duplicated mapping key/, 'contains a key twice'],
-  [/^aliases exceeded|^merge keys exceeded/, 'has aliases (*, <<) that expand to too much'],
-  [/^nesting exceeded/, 'is nested too deeply'],
-  [/^unknown .*tag/, 'contains a tag (!) that is not supported'],
-  [/non-printable/, 'contains characters that are not text'],
+const DEFAULT_HINT = 'correct the indentation, quotes or colons in the file';
+
+/** Our reasons for those of the parser, which quote the file, and what to do. */
+const REASONS: readonly (readonly [reason: RegExp, problem: string, hint: string])[] = [
+  [/^duplicated mapping key/, 'contains a key twice', 'remove one of the two keys'],
+  [/^aliases exceeded|^merge keys exceeded/, 'has aliases (*, <<) that expand to too much', 'write values out'],
+  [/^nesting exceeded/, 'is nested too deeply', DEFAULT_HINT],
+  [/^unknown .*tag/, 'contains a tag (!) that is not supported', 'put quotes around a value that begins with !'],
+  [/^unidentified alias/, 'contains an alias (*) of nothing', 'put quotes around a value that begins with *'],
+  [/non-printable/, 'contains characters that are not text', 'remove them'],
 ];
 
 function explain(path: string, error: unknown): ConfigError {
   const exception = error instanceof YAMLException ? error : undefined;
-  const problem = REASONS.find(([reason]) => reason.test(exception?.reason ?? ''))?.[1] ?? 'is not valid YAML';
+  const known = REASONS.find(([reason]) => reason.test(exception?.reason ?? ''));
+  const [, problem, hint] = known ?? [undefined, 'is not valid YAML', DEFAULT_HINT];
   const line = exception?.mark === undefined ? '' : ` (line ${exception.mark.line + 1})`;
-  return new ConfigError(`${path} ${problem}${line}`, {
-    hint: 'correct the indentation, quotes or colons in the file',
-  });
+  return new ConfigError(`${path} ${problem}${line}`, { hint });
 }
 
 function decode(bytes: Uint8Array, path: string): string {
