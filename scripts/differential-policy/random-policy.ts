@@ -29,9 +29,22 @@ const NAMESPACES = ['web', 'db', 'kube-system', 'prod'] as const;
 const RESOURCES = ['pods', 'secrets', 'nodes', 'services', 'deployments', 'configmaps'] as const;
 const SUBRESOURCES = ['exec', 'log', 'scale', 'status', '*'] as const;
 const VERBS = ['get', 'list', 'create', 'delete'] as const;
+/** Verbs that give more than access to objects, and what no API server sends. */
+const RARE_VERBS = ['impersonate', 'escalate', 'bind', 'watch', '*', '', 'GET', 'impersonate:user-info'] as const;
 const ROLES = ['member', 'admin', 'reader'] as const;
 const PROJECTS = ['demo', 'ops', 'p1', 'p2'] as const;
 const PATHS = ['/api', '/apis', '/apis/apps', '/healthz', '/metrics'] as const;
+const RARE_PATHS = [
+  '/',
+  '',
+  '/api/',
+  '/API',
+  '/api/../healthz',
+  '/healthz?verbose',
+  '//healthz',
+  '*',
+  '/apis/*',
+] as const;
 
 type Json = string | null | readonly Json[] | { readonly [name: string]: Json };
 
@@ -48,7 +61,7 @@ function writeName(random: Random, name: string): string {
 function writeMembers(random: Random, members: Readonly<Record<string, Json | undefined>>): Json {
   const written: Record<string, Json> = {};
   for (const [name, value] of Object.entries(members)) {
-    if (value !== undefined) written[writeName(random, name)] = value;
+    if (value !== undefined) written[writeName(random, name)] = random.chance(0.01) ? null : value;
   }
   if (random.chance(0.05)) written[random.pick(['comment', 'user', 'matches', 'name', 'roles', 'notes'])] = 'x';
   return written;
@@ -66,10 +79,10 @@ function makeSide(random: Random, names: readonly [string, ...string[]], hasSubr
   const word = (): string => makeWord(random, names, hasSubresources);
   const negation = random.chance(0.35) ? random.pick(['!', '!', '!', '! ', '!!']) : '';
   const quote = random.pick(["'", "'", "'", '"', '']);
+  // More than the 16 namespaces that the index tells apart.
+  const many = random.chance(0.05) ? Array.from({ length: 20 }, (_, index) => `ns${index}`) : [];
   const body = random.chance(0.4)
-    ? `[${list(random, word)
-        .map((item) => quote + item + quote)
-        .join(random.pick([',', ', ', ' , ']))}]`
+    ? `[${[...list(random, word), ...many].map((item) => quote + item + quote).join(random.pick([',', ', ', ' , ']))}]`
     : random.chance(0.05)
       ? quote + word() + quote
       : word();
@@ -78,14 +91,17 @@ function makeSide(random: Random, names: readonly [string, ...string[]], hasSubr
 }
 
 const makeVerb = (random: Random): string =>
-  random.chance(0.15) ? random.pick(['*', '*', 'GET', ' get', '', 'ge*', 'List', 'l\u0130st']) : random.pick(VERBS);
+  random.chance(0.15)
+    ? random.pick(['*', '*', 'GET', ' get', '', 'ge*', 'List', 'l\u0130st', ...RARE_VERBS])
+    : random.pick(VERBS);
 
 const makeKey = (random: Random): string =>
   random.chance(0.02)
     ? random.pick(['pods', 'a/b/c/d', '', '/', '//'])
     : `${makeSide(random, NAMESPACES, random.chance(0.01))}/${makeSide(random, RESOURCES, true)}`;
 
-const verbs = (random: Random): Json => list(random, () => makeVerb(random), random.chance(0.9) ? 1 : 0);
+const verbs = (random: Random): Json =>
+  random.chance(0.01) ? null : list(random, () => makeVerb(random), random.chance(0.9) ? 1 : 0);
 
 function makePermissions(random: Random, key: () => string): Json {
   return Object.fromEntries(list(random, () => [key(), verbs(random)] as const, 1));
@@ -95,8 +111,10 @@ function makeUsers(random: Random): Json | undefined {
   if (random.chance(0.3)) return undefined;
   if (random.chance(0.02)) return null;
   const users: Record<string, Json> = {};
-  if (random.chance(0.92)) users['projects'] = list(random, () => random.pick([...PROJECTS, '*', '']), 1);
-  if (random.chance(0.6)) users['roles'] = list(random, () => random.pick(ROLES));
+  const orNull = (names: Json): Json => (random.chance(0.02) ? null : names);
+  if (random.chance(0.92))
+    users['projects'] = orNull(list(random, () => random.pick([...PROJECTS, '*', '', 'Demo']), 1));
+  if (random.chance(0.6)) users['roles'] = orNull(list(random, () => random.pick([...ROLES, ...ROLES, '*', 'Member'])));
   if (random.chance(0.1)) users[random.pick(['domains', 'Roles', 'groups', 'comment', 'project'])] = ['default'];
   return users;
 }
@@ -110,7 +128,14 @@ const makeTerm = (random: Random): Json =>
 const makeResource = (random: Random): Json =>
   writeMembers(random, {
     verbs: verbs(random),
-    resources: list(random, () => makeWord(random, RESOURCES, true), 1),
+    resources: list(
+      random,
+      () =>
+        random.chance(0.05)
+          ? random.pick(['*/*', '*/exec', 'pods/', '/exec', '/*'])
+          : makeWord(random, RESOURCES, true),
+      1,
+    ),
     version: random.chance(0.04) ? undefined : random.pick(['', 'apps', '*', '*']),
     namespace: random.chance(0.04) ? undefined : random.pick([...NAMESPACES, '*', '*', '', '!web']),
   });
@@ -118,7 +143,9 @@ const makeResource = (random: Random): Json =>
 const makeNonresource = (random: Random): Json =>
   writeMembers(random, {
     verbs: verbs(random),
-    path: random.chance(0.04) ? undefined : random.pick([...PATHS, '/api*', '/api**', '*', '**', '/apis/*']),
+    path: random.chance(0.04)
+      ? undefined
+      : random.pick([...PATHS, '/api*', '/api**', '*', '**', '/apis/*', '/', '/*', '/api/', '/*/x', '/API*']),
   });
 
 function makeEntry(random: Random): Json {
@@ -128,7 +155,7 @@ function makeEntry(random: Random): Json {
     users: makeUsers(random),
     resource_permissions: optional(0.6, () => makePermissions(random, () => makeKey(random))),
     nonresource_permissions: optional(0.25, () =>
-      makePermissions(random, () => random.pick([...PATHS, '*', '/apis/*'])),
+      makePermissions(random, () => random.pick([...PATHS, ...RARE_PATHS])),
     ),
     resource: optional(0.4, () => makeResource(random)),
     nonresource: optional(0.3, () => makeNonresource(random)),
@@ -136,8 +163,8 @@ function makeEntry(random: Random): Json {
   });
 }
 
-/** Makes the text of a policy, by default with one to three entries. */
-export function makePolicyText(random: Random, entryCount = 1 + random.below(3)): string {
+/** Makes the text of a policy, by default with one to three entries, and many once in a while. */
+export function makePolicyText(random: Random, entryCount = 1 + random.below(random.chance(0.05) ? 40 : 3)): string {
   return JSON.stringify(Array.from({ length: entryCount }, () => makeEntry(random)));
 }
 
@@ -152,9 +179,11 @@ const EXTRA = 'alpha.kubernetes.io/identity';
 
 function makeExtra(random: Random): Record<string, Json> | undefined {
   if (random.chance(0.05)) return random.pick([undefined, { 'authentication.kubernetes.io/pod-name': ['x'] }]);
+  if (random.chance(0.03)) return { [`${EXTRA}/roles`]: list(random, () => random.pick(ROLES)) };
+  if (random.chance(0.03)) return { [`${EXTRA}/Roles`]: ['admin'], [`${EXTRA}/project/name`]: ['demo', 'ops'] };
   return {
     [`${EXTRA}/roles`]: list(random, () => random.pick(ROLES)),
-    [`${EXTRA}/project/id`]: [random.pick(['p1', 'p2'])],
+    [`${EXTRA}/project/id`]: random.chance(0.05) ? ['p1', 'p2'] : [random.pick(['p1', 'p2'])],
     [`${EXTRA}/project/name`]: [random.chance(0.05) ? '' : random.pick(['demo', 'ops'])],
     [`${EXTRA}/user/domain/id`]: ['default'],
     [`${EXTRA}/user/domain/name`]: ['Default'],
@@ -164,17 +193,20 @@ function makeExtra(random: Random): Record<string, Json> | undefined {
 /** Makes a request. */
 export function makeQuestion(random: Random): Question {
   const extra = makeExtra(random);
-  const verb = random.pick(VERBS);
-  const namespace = random.chance(0.15) ? '' : random.pick(NAMESPACES);
+  const verb = random.chance(0.1) ? random.pick(RARE_VERBS) : random.pick(VERBS);
+  const namespace = random.chance(0.15)
+    ? ''
+    : random.pick(random.chance(0.1) ? ['ns3', 'ns19', 'Web', '*'] : NAMESPACES);
   const attributes: Record<string, Json> = random.chance(0.25)
-    ? { nonResourceAttributes: { verb, path: random.pick([...PATHS, '/apis/batch/v1', '/']) } }
+    ? { nonResourceAttributes: { verb, path: random.pick([...PATHS, '/apis/batch/v1', ...RARE_PATHS]) } }
     : {
         resourceAttributes: {
           verb,
           namespace,
           group: random.pick(['', 'apps']),
-          resource: random.pick(RESOURCES),
-          ...(random.chance(0.3) ? { subresource: random.pick(['exec', 'log', 'scale', 'status']) } : {}),
+          resource: random.chance(0.05) ? random.pick(['*', 'users', 'Pods', 'pods.v1']) : random.pick(RESOURCES),
+          ...(random.chance(0.3) ? { subresource: random.pick(['exec', 'log', 'scale', 'status', '*', 'Exec']) } : {}),
+          ...(random.chance(0.1) ? { name: random.pick(['', 'web', 'kube-system', '*']) } : {}),
         },
       };
   return {

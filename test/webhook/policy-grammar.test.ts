@@ -238,6 +238,11 @@ void t.test('what is no verb matches nothing', async (t) => {
       t.match(findingsOf(entry), [{ kind: 'never', message: `"${verb}" is not a verb and matches nothing` }], verb);
     }
   }
+  for (const verb of ['impersonate:user-info', 'impersonate-on:user-info:list', 'use']) {
+    const entry = { users: { projects: ['demo'] }, ...v2('web/configmaps', [verb]) };
+    t.strictSame(findingsOf(entry), [], verb);
+    t.equal(allows(v2('web/configmaps', [verb]), { ...pods, verb, resource: 'configmaps' }), true, verb);
+  }
   t.equal(allows({ nonresource_permissions: { '/healthz': ['GET'] } }, path), false);
   t.equal(allows(v2('web/pods'), { ...pods, verb: 'GET' }), false);
 });

@@ -96,6 +96,17 @@ void t.test('the response to a SubjectAccessReview has its version and its statu
   }
 });
 
+void t.test('a request with selectors is a request for everything that they select from', async (t) => {
+  const fieldSelector = { requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['node-1'] }] };
+  const labelSelector = { requirements: [{ key: 'app', operator: 'Exists' }] };
+  const { resourceAttributes } = ACCESS_REVIEW.spec;
+  for (const selectors of [{ fieldSelector, labelSelector }, { fieldSelector: { rawSelector: '%' } }]) {
+    const attributes = { ...resourceAttributes, ...selectors };
+    const spec = { ...ACCESS_REVIEW.spec, resourceAttributes: attributes };
+    t.strictSame(parseReview(JSON.stringify({ ...ACCESS_REVIEW, spec })), parseReview(JSON.stringify(ACCESS_REVIEW)));
+  }
+});
+
 void t.test('paths are read, and null lists as Go writes them', async (t) => {
   const spec = { nonResourceAttributes: { path: '/healthz', verb: 'get' }, groups: null, extra: null };
   t.match(parseReview(JSON.stringify({ ...ACCESS_REVIEW, spec })), {

@@ -3,7 +3,8 @@ import type { FindingReporter } from './finding.ts';
 import { lowerCase, replaceGoLetters } from './letter-case.ts';
 import type { ListedText } from './policy-members.ts';
 
-const VERB = /^(?:[a-z]+|\*)$/;
+/** Constrained impersonation (Kubernetes enhancement 5284) has verbs such as `impersonate-on:user-info:list`. */
+const VERB = /^(?:[a-z]+(?:[:-][a-z]+)*|\*)$/;
 
 /** Reports verbs that no request has. */
 export function reportVerbs(verbs: readonly ListedText[], where: string, report: FindingReporter): void {
