@@ -63,6 +63,16 @@ void t.test('policy test shows the entry that decides', async (t) => {
   t.match(await testPolicy('--user', 'u2', '--path', '/healthz'), { status: 1 });
 });
 
+void t.test('policy test knows the domain of the user', async (t) => {
+  const path = join(folder, 'domains.json');
+  const users = { projects: ['demo'], domains: ['acme'] };
+  writeFileSync(path, JSON.stringify([{ users, resource_permissions: { '*/configmaps': ['get'] } }]));
+  const words = ['policy', 'test', '--keystone-policy-file', path, '--projects', 'demo', '--resource', 'configmaps'];
+  t.match(await run(...words, '--domains', 'ad46c8976da647fd85585c4db77c8ca0, acme'), { status: 0 });
+  t.match(await run(...words, '--domains', 'other'), { status: 1 });
+  t.match(await run(...words), { status: 1 });
+});
+
 void t.test('policy lint lists the problems of a policy', async (t) => {
   const { status, stdout } = await run('policy', 'lint', '--keystone-policy-file', file);
   t.equal(status, 1);

@@ -9,7 +9,7 @@ import type { CommandOptionGroup, WebhookOptionName } from './options.ts';
 
 /** Options that only commands have. */
 export type RequestOptionName =
-  'user' | 'uid' | 'groups' | 'projects' | 'roles' | 'verb' | 'resource' | 'namespace' | 'path';
+  'user' | 'uid' | 'groups' | 'projects' | 'domains' | 'roles' | 'verb' | 'resource' | 'namespace' | 'path';
 
 export type CommandOptionName = WebhookOptionName | RequestOptionName | IssuerOptionName;
 

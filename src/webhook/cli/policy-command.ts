@@ -33,6 +33,11 @@ const REQUEST_OPTIONS: readonly CommandOption[] = [
     group: 'Authentication',
     help: 'ID and name of the project, separated by a comma, or one of them',
   },
+  {
+    name: 'domains',
+    group: 'Authentication',
+    help: 'ID and name of the domain of the user, separated by a comma, or one of them',
+  },
   { name: 'roles', group: 'Authentication', help: 'roles of the user, separated by commas' },
   { name: 'verb', group: 'Authorization', help: 'verb of the request, such as get, list or create (get)' },
   { name: 'resource', group: 'Authorization', help: 'resource, such as pods, pods/exec or deployments.apps' },
@@ -81,6 +86,7 @@ function testPolicy(
     extra: new Map([
       [EXTRA_KEYS.roles, parseCommaList(readFlag('roles'))],
       [EXTRA_KEYS.projectId, parseCommaList(readFlag('projects'))],
+      [EXTRA_KEYS.domainId, parseCommaList(readFlag('domains'))],
     ]),
     request,
   });
