@@ -9,7 +9,7 @@ import {
   explainRedirect,
   explainUntrustedOrigin,
 } from '../../shared/http/explain-network-error.ts';
-import { describeExchange } from '../../shared/http/describe-exchange.ts';
+import { describeResponse } from '../../shared/http/describe-response.ts';
 import { restrictTls } from '../../shared/http/trusted-origins.ts';
 import { describePeerAt, KEYSTONE } from '../../shared/http/peer.ts';
 import type { HttpClient, HttpSettings } from '../../shared/http/http-client.ts';
@@ -107,7 +107,7 @@ export function openNegotiateHttp(settings: HttpSettings, connectSeconds = CONNE
     const attempt: Attempt = { url, peer, remainingMs, deadlineMs, trustedOrigins, proxy };
     checkResult(result, attempt);
     const response = parseResponse(result.output, (sentAt + host.now()) / 2, attempt);
-    for (const [line, level] of describeExchange(request, url, { ...response, tookMs })) log(`${line} (curl)`, level);
+    for (const [line, level] of describeResponse(request, url, { ...response, tookMs })) log(`${line} (curl)`, level);
     rejectRedirect(response, attempt);
     return response;
   }

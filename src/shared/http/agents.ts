@@ -84,7 +84,7 @@ export interface Agents {
    *
    * @throws ConfigError if the proxy for this URL is malformed or not supported
    */
-  choose(url: URL, hasOwnConnection: boolean): Route;
+  choose(url: URL, options: { readonly hasOwnConnection: boolean }): Route;
   /** Makes agents that share connections with nobody else, but the TLS settings. */
   separate(): Agents;
   close(): void;
@@ -269,7 +269,7 @@ export function makeAgents(settings: AgentSettings): Agents {
       return route;
     };
     return {
-      choose: (url, hasOwnConnection) => (hasOwnConnection ? makeRoute(url, false) : shareRoute(url)),
+      choose: (url, { hasOwnConnection }) => (hasOwnConnection ? makeRoute(url, false) : shareRoute(url)),
       separate: open,
       close() {
         for (const { agent } of shared.values()) ('https' in agent ? agent.https : agent.http).destroy();

@@ -12,13 +12,14 @@ import { waitSilently } from '../base/long-wait.ts';
 import type { WaitFor } from '../base/long-wait.ts';
 import { makeAgents } from './agents.ts';
 import type { Agents, AgentSettings } from './agents.ts';
-import { describeExchange } from './describe-exchange.ts';
+import { describeResponse } from './describe-response.ts';
 import { explainNetworkError, explainRedirect, explainUntrustedOrigin } from './explain-network-error.ts';
 import { measureClockSkew } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
 import { describePeerAt, KEYSTONE } from './peer.ts';
 import { makeProxyError } from './proxy-error.ts';
 import type { Peer } from './peer.ts';
+import { setLimits } from './request-limits.ts';
 import { sendBodyAtOnce, sendDirectly } from './native-request.ts';
 import { findSchemeMismatch, findSchemeMismatchOfStatus } from './scheme-mismatch.ts';
 import { checkSystemAuthorities } from './system-authorities.ts';
@@ -58,14 +59,10 @@ export interface HttpSettings extends AgentSettings {
 }
 
 const CONNECT_MS = 5_000;
-const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Node allows 16 KiB, which has no room for a token of 16 KiB. */
 const MAX_HEADERS_BYTES = 32 * 1024;
 const MAX_REDIRECTS = 5;
-
-/** Responses such as 103 that precede the real one (RFC 9110, section 15.2). */
-const MAX_INTERIM_RESPONSES = 20;
 
 const MAX_RETRY_AFTER_MS = 10_000;
 const RETRY_DELAYS_MS = [500, 1_000];
@@ -95,9 +92,9 @@ function isClosedBeforeUse({ request, response, code }: RequestError): boolean {
   return request?.reusedSocket === true && response === undefined && CLOSED_CONNECTION.includes(code);
 }
 
-function makeRetryOptions(isSingleUse: boolean): NonNullable<OptionsInit['retry']> {
+function makeRetryOptions({ isSingleUse }: HttpRequest): NonNullable<OptionsInit['retry']> {
   return {
-    limit: isSingleUse ? 0 : RETRY_DELAYS_MS.length,
+    limit: isSingleUse === true ? 0 : RETRY_DELAYS_MS.length,
     methods: ['GET', 'HEAD', 'POST'],
     statusCodes: [429, 502, 503, 504],
     errorCodes: [...CONNECT_FAILURES, ...CLOSED_CONNECTION],
@@ -123,8 +120,8 @@ const COMMON_OPTIONS = {
   timeout: { lookup: CONNECT_MS, connect: CONNECT_MS, secureConnect: CONNECT_MS },
 } as const;
 
-/** What an exchange needs in addition to the request. */
-interface ExchangeContext extends Pick<HttpSettings, 'host' | 'userAgent' | 'deadlineMs' | 'trustedOrigins'> {
+/** What sends a request. */
+interface SendContext extends Pick<HttpSettings, 'host' | 'userAgent' | 'deadlineMs' | 'trustedOrigins'> {
   readonly got: Got;
   readonly agents: Agents;
   /** Whether the agents serve requests with one credential only. */
@@ -153,7 +150,7 @@ export async function openHttpClient(settings: HttpSettings): Promise<SharedHttp
   const open = (agents: Agents, isForOneCredential: boolean): HttpClient => ({
     send: (request) =>
       waitFor(describePeerAt(new URL(request.url), request.peer), () =>
-        followRedirects(request, settings, (url) => exchange(url, request, { ...context, agents, isForOneCredential })),
+        followRedirects(request, settings, (url) => sendTo(url, request, { ...context, agents, isForOneCredential })),
       ),
     close() {
       agents.close();
@@ -175,7 +172,7 @@ async function followRedirects(
     const startedAt = performance.now();
     const response = await send(url);
     const tookMs = performance.now() - startedAt;
-    for (const [line, level] of describeExchange(request, url, { ...response, tookMs })) log(line, level);
+    for (const [line, level] of describeResponse(request, url, { ...response, tookMs })) log(line, level);
     const location = response.header('location');
     const isRedirect = location !== undefined && response.status >= 301 && response.status <= 308;
     if (!isRedirect || request.returnsRedirect) return response;
@@ -195,61 +192,6 @@ function resolveRedirect(from: URL, location: string): URL | undefined {
   return to.origin === from.origin || upgraded ? to : undefined;
 }
 
-/** What ends an exchange early: the deadline, or a response that no server of ours sends. */
-interface Limits {
-  readonly signal: AbortSignal;
-  /** Watches a request, and the response as it arrives. */
-  watchRequest(request: ClientRequest): void;
-  watchSize(bytes: number): void;
-  /** Why the exchange was ended; undefined if it was not, or by the deadline. */
-  readonly fault: KeystoneProtocolError | undefined;
-  readonly isDeadlineOver: boolean;
-  clear(): void;
-}
-
-function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
-  const controller = new AbortController();
-  let fault: KeystoneProtocolError | undefined;
-  let isDeadlineOver = false;
-  // Not AbortSignal.timeout: its timer would not keep the process alive until the deadline.
-  const cancelTimer = clock.startTimer(maxMs, () => {
-    isDeadlineOver = true;
-    controller.abort();
-  });
-  const stop = (message: string, hint?: string): void => {
-    fault ??= new KeystoneProtocolError('protocol', message, { hint });
-    controller.abort();
-  };
-  const proxyHint = `check ${peer.setting}, and the proxies between you and ${peer.name}`;
-  return {
-    signal: controller.signal,
-    watchRequest(request) {
-      let interimCount = 0;
-      request.on('information', () => {
-        interimCount += 1;
-        if (interimCount > MAX_INTERIM_RESPONSES) stop(`${peer.name} sends interim responses without end`, proxyHint);
-      });
-      // Without a listener, Node closes the connection and reports nothing.
-      request.once('upgrade', (_response, socket) => {
-        socket.destroy();
-        stop(`${peer.name} switches to another protocol, for which it was not asked`, proxyHint);
-      });
-    },
-    watchSize(bytes) {
-      if (bytes > MAX_BODY_BYTES) stop(`the response is larger than 1 MiB: this is not ${peer.name}`);
-    },
-    get fault() {
-      return fault;
-    },
-    get isDeadlineOver() {
-      return isDeadlineOver;
-    },
-    clear() {
-      cancelTimer();
-    },
-  };
-}
-
 /**
  * Whether a request may use a connection that an earlier one has left open. If the server closes it at that moment,
  * nobody knows whether it got the request (RFC 9112, section 9.3.1), and a credential must not be sent twice: a wrong
@@ -257,7 +199,7 @@ function setLimits(maxMs: number, peer: Peer, clock: Clock): Limits {
  */
 function canShareConnection(
   { verb, headers = {}, isSingleUse, isPoll }: HttpRequest,
-  { isForOneCredential }: Pick<ExchangeContext, 'isForOneCredential'>,
+  { isForOneCredential }: Pick<SendContext, 'isForOneCredential'>,
 ): boolean {
   const hasCredential = Object.values(headers).some((value) => typeof value !== 'string');
   const isHarmless = isForOneCredential || (!hasCredential && isSingleUse !== true);
@@ -265,10 +207,14 @@ function canShareConnection(
 }
 
 /** Sends a request to `url`, with retries but without redirects. */
-async function exchange(url: URL, request: HttpRequest, context: ExchangeContext): Promise<HttpResponse> {
+async function sendTo(url: URL, request: HttpRequest, context: SendContext): Promise<HttpResponse> {
   const { host, userAgent, got, agents, budget, clock } = context;
   const { peer = KEYSTONE } = request;
-  const { agent, proxy, request: send } = agents.choose(url, !canShareConnection(request, context));
+  const {
+    agent,
+    proxy,
+    request: send,
+  } = agents.choose(url, { hasOwnConnection: !canShareConnection(request, context) });
   const startedAt = clock.monotonicMs();
   const limits = setLimits(request.deadlineMs ?? budget.remainingMs(), peer, clock);
   let sentAt = host.now();
@@ -278,7 +224,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
     headers: makeHeaders(request, userAgent),
     agent,
     request: sendBodyAtOnce(send ?? sendDirectly, request.body),
-    retry: makeRetryOptions(request.isSingleUse === true),
+    retry: makeRetryOptions(request),
     signal: limits.signal,
     hooks: {
       beforeRequest: [
@@ -289,7 +235,7 @@ async function exchange(url: URL, request: HttpRequest, context: ExchangeContext
       beforeRetry: [
         ({ options }) => {
           // The server may close the shared connection during the pause before a retry.
-          options.agent = agents.choose(url, true).agent;
+          options.agent = agents.choose(url, { hasOwnConnection: true }).agent;
         },
       ],
     },

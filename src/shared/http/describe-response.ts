@@ -15,7 +15,7 @@ const HARMLESS_HEADERS = [
 ];
 
 /** Describes a request and its response for `--verbose`, one line for each level. */
-export function describeExchange(
+export function describeResponse(
   { verb }: HttpRequest,
   { origin, pathname }: URL,
   response: HttpResponse & { readonly tookMs: number },
