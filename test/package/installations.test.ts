@@ -9,7 +9,7 @@ import { listReleaseFiles } from '../../scripts/package/release-files.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { listInstallPaths } from '../../scripts/release/installations/install-paths.ts';
 import { tryInstallations } from '../../scripts/release/installations/try-installations.ts';
-import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { canRun, skipBecause, skipWithout } from '../support/missing-tools.ts';
 import { PACKAGED_EXECUTABLE } from '../support/run-plugin.ts';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
@@ -55,7 +55,11 @@ const krewCheck = findGoToolPath(KREW, 'validate-krew-manifest');
 
 await t.test(
   "krew's own check accepts its manifest",
-  { skip: existsSync(krewCheck) ? skip : 'krew is not built: node scripts/setup.mjs scripts/build-go-tools.ts' },
+  {
+    skip: existsSync(krewCheck)
+      ? skip
+      : skipBecause('krew is not built; run "node scripts/setup.mjs scripts/build-go-tools.ts"'),
+  },
   async (t) => {
     // Without an installation, because its archives are not published yet.
     execFileSync(krewCheck, [`-manifest=${resolve('out/krew/keystone-auth.yaml')}`, '-skip-install'], {
