@@ -55,8 +55,8 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   },
   {
     reason:
-      'A name in a stronger source hides the id in a weaker one, and a domain of the user hides a general one: who ' +
-      'names a project means that project. openstack sends the id without a word; the plugin names both.',
+      'A name in a stronger source hides the ID in a weaker one, and a domain of the user hides a general one: who ' +
+      'names a project means that project. openstack sends the ID without a word; the plugin names both.',
     explains: (difference) => says(difference, /is used instead of .*, which openstack would use$/),
   },
   {

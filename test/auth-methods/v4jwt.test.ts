@@ -201,7 +201,7 @@ void t.test('a JWT that cannot be used is not sent', async (t) => {
   await isNotSent('the mapping has a line break', { OS_JWT: makeCiJwt(), OS_ATTRIBUTE_MAPPING_NAME: 'a\r\nb: c' }, [
     'OS_ATTRIBUTE_MAPPING_NAME contains characters that are not valid in an HTTP header',
   ]);
-  await isNotSent('no JWT is set', {}, ['jwt is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
+  await isNotSent('no JWT is set', {}, ['JWT is not set', 'set OS_JWT'], EXIT_STATUS.interaction);
   await isNotSent(
     'no provider is set',
     { OS_JWT: makeCiJwt(), OS_IDENTITY_PROVIDER: undefined },

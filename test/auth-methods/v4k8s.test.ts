@@ -144,7 +144,7 @@ void t.test('the scope is set by name, and the server does not name the scope of
     await logInTwice(t, onRows, { requests });
     await checkFailedLogin(t, onRows.onNewMachine().with(onDb), { ...isForAnother, requests });
   });
-  await t.test('otherwise the id is shown, and the token is not cached', async (t) => {
+  await t.test('otherwise the ID is shown, and the token is not cached', async (t) => {
     const user = pod.onNewMachine().with(onWeb);
     const says = [new RegExp(`does not name the project of its token \\(id ${WEB_ID ?? ''}\\).*; set OS_PROJECT_ID`)];
     for (const run of [1, 2]) {
@@ -334,7 +334,7 @@ void t.test('a file without a usable token causes no request', async (t) => {
   writeToken(makeServiceAccountToken('builder'));
   await isNotSent(
     'no instance is set',
-    ['kubernetes auth instance id is not set', 'set OS_K8S_AUTH_INSTANCE_ID (--k8s-auth-instance-id)'],
+    ['Kubernetes auth instance ID is not set', 'set OS_K8S_AUTH_INSTANCE_ID (--k8s-auth-instance-id)'],
     { OS_K8S_AUTH_INSTANCE_ID: undefined },
     EXIT_STATUS.interaction,
   );

@@ -1,5 +1,5 @@
 // All refusals of a real Keystone. Each causes one request, because repeating a refused login can lock the account; one
-// line on stderr with a hint and the request id for the operator; and nothing on stdout or in the cache.
+// line on stderr with a hint and the request ID for the operator; and nothing on stdout or in the cache.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -136,12 +136,12 @@ testWithKeystone('an application credential that Keystone refuses is explained',
   const remedy = 'openstack application credential create';
   await checkRefusals(t, environment, {
     'wrong secret': { env: wrong, says: [valid.id, 'its secret is wrong', remedy], requests: refused(401) },
-    'unknown id': {
+    'unknown ID': {
       env: { ...secret, OS_APPLICATION_CREDENTIAL_ID: 'f'.repeat(32) },
       says: [`has no application credential ${'f'.repeat(32)}`, remedy],
       requests: refused(404),
     },
-    // For an unknown name Keystone answers 401, as for a wrong secret; only for an unknown id it answers 404.
+    // For an unknown name Keystone answers 401, as for a wrong secret; only for an unknown ID it answers 404.
     'unknown name': {
       env: { ...secret, ...ofAlice, OS_APPLICATION_CREDENTIAL_NAME: 'nothing' },
       says: ['"nothing" of alice', 'it does not exist', remedy],

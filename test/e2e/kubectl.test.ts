@@ -102,7 +102,7 @@ testWithKubectl('a wrong password is sent once', async (t, environment, program)
     /was refused \d+ s ago, and is not tried again yet: Keystone refused the login for alice .*; another .* \(req-/;
   for (const line of others) t.match(line, repeated);
   const requestIds = [first, ...others].map((line) => /\(req-[-0-9a-f]+\)$/.exec(line)?.[0]);
-  t.equal(new Set(requestIds).size, 1, 'each line has the request id of the refusal');
+  t.equal(new Set(requestIds).size, 1, 'each line has the request ID of the refusal');
   t.match(result.stderr, /getting credentials: exec: executable .* failed with exit code 5/);
   t.notOk(result.stderr.includes(password));
   t.equal(fixture.countLogins(), 1, `kubectl ran the plugin ${times} times, with one login request`);

@@ -199,7 +199,7 @@ testWithKeystone('without a terminal, one line names what to set', async (t, env
   checkFailure(t, await login({ ...password, OS_PASSWORD: undefined }), EXIT_STATUS.interaction, {
     says: ['password is not set and there is no terminal to prompt on; set OS_PASSWORD'],
   });
-  checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['keystone url, user name', 'set OS_AUTH_URL'] });
+  checkFailure(t, await login({}), EXIT_STATUS.interaction, { says: ['Keystone URL, user name', 'set OS_AUTH_URL'] });
   t.equal(listRequests(address).length, 0, 'no request before all settings are complete');
   checkFailure(t, await login(password), EXIT_STATUS.interaction, {
     says: [

@@ -134,7 +134,7 @@ await t.test('complete settings cause the same request on a terminal and in a pi
   const complete = { OS_PASSWORD: PASSWORD, OS_USER_ID: undefined, OS_PROJECT_DOMAIN_ID: testUsers[0]?.domain.id };
   const settings: Readonly<Record<string, EnvVars>> = {
     password: complete,
-    'a user by id': { ...complete, OS_USER_ID: testUsers[0]?.id },
+    'a user by ID': { ...complete, OS_USER_ID: testUsers[0]?.id },
     'one domain for user and project': { ...complete, OS_USER_DOMAIN_NAME: undefined, OS_DOMAIN_NAME: 'acme' },
     'an application credential': {
       OS_APPLICATION_CREDENTIAL_ID: 'abc',
@@ -308,7 +308,7 @@ await t.test('if no prompt is possible, one line names what to set', async (t) =
       says: ['password is not set', 'no terminal', 'set OS_PASSWORD'],
     });
     const withoutSettings = await runInFreshHome({});
-    const says = ['keystone url, user name, domain of the user, password are not set', 'OS_AUTH_URL (--keystone-url)'];
+    const says = ['Keystone URL, user name, domain of the user, password are not set', 'OS_AUTH_URL (--keystone-url)'];
     checkFailure(t, withoutSettings, EXIT_STATUS.interaction, { says });
   });
   t.equal(keystone.requests.length, 0);

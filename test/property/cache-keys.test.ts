@@ -187,7 +187,7 @@ function makeHost(run: Run, folders: Folders): Host {
   return fakeHost({ argv, env: all, cwd: '/nowhere', home: () => '/nowhere' });
 }
 
-/** Adds an outcome to the ones before it, and fails if it shares an id with one that sends something else. */
+/** Adds an outcome to the ones before it, and fails if it shares an ID with one that sends something else. */
 function check(seen: Map<string, string>, id: string | undefined, what: string, sent: string): void {
   if (id === undefined) return;
   const other = seen.get(id);

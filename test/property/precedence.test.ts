@@ -174,7 +174,7 @@ function readEntryOf(written: readonly Written[]): Settings {
   });
 }
 
-/** "The id or the name of a user, project or domain in a stronger source: it replaces both." */
+/** "The ID or the name of a user, project or domain in a stronger source: it replaces both." */
 function override(sources: readonly Settings[]): Map<Name, string> {
   const result = new Map<Name, string>();
   for (const pair of PAIRS) {

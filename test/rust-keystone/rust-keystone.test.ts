@@ -107,7 +107,7 @@ async function testLogins(t: Test, rust: RustCluster): Promise<void> {
   const alice = setUpUser(t, rust, asUser(users.alice, domain));
   const onDemo = { user: { name: 'alice' }, project: { id: projects.demo.id }, methods: ['password'] };
 
-  await t.test('a password gets a token for a project by name and by id', async (t) => {
+  await t.test('a password gets a token for a project by name and by ID', async (t) => {
     t.match(await readFacts(t, rust, await setUpUser(t, rust, asAliceOnDemo(tenancy)).run()), onDemo);
     const byId = { ...asUserById(users.alice), OS_PROJECT_ID: projects.demo.id };
     t.match(await readFacts(t, rust, await setUpUser(t, rust, byId).run()), onDemo);

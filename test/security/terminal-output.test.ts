@@ -224,7 +224,7 @@ void t.test('no part of a kubeconfig changes the terminal', async (t) => {
   }
 });
 
-/** Adds the hostile text to every text of a response that is not an id, a URL or a time. */
+/** Adds the hostile text to every text of a response that is not an ID, a URL or a time. */
 function poison(value: unknown, key = ''): unknown {
   if (typeof value === 'string') {
     return /^(?:id|url|href|expires_at|issued_at|domain_id|methods|interface)$/.test(key) ? value : value + HOSTILE;

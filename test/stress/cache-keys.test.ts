@@ -68,7 +68,7 @@ const BASE = {
 const without = (env: EnvVars, ...names: readonly string[]): EnvVars =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 
-/** Similar names: the same letters, other separators, an id that equals another name. */
+/** Similar names: the same letters, other separators, an ID that equals another name. */
 const NAMES = ['a', 'A', 'aa', 'a a', 'a,a', 'a/a', 'a:a', '1:a', 'a\n', 'ä', 'ä', '-', 'a|b', 'a=b', '"a"', 'alice '];
 
 function listConfigurations(
@@ -86,18 +86,18 @@ function listConfigurations(
   const tls: EnvVars = { ...base, OS_AUTH_URL: tlsUrl };
   const byName = (name: string): Configuration[] => [
     { what: 'user', env: { ...base, OS_USERNAME: `u${name}` } },
-    { what: 'user by id', env: { ...without(base, 'OS_USERNAME', 'OS_USER_DOMAIN_NAME'), OS_USER_ID: `u${name}` } },
+    { what: 'user by ID', env: { ...without(base, 'OS_USERNAME', 'OS_USER_DOMAIN_NAME'), OS_USER_ID: `u${name}` } },
     { what: 'user domain', env: { ...base, OS_USER_DOMAIN_NAME: `d${name}` } },
-    { what: 'user domain by id', env: { ...without(base, 'OS_USER_DOMAIN_NAME'), OS_USER_DOMAIN_ID: `d${name}` } },
+    { what: 'user domain by ID', env: { ...without(base, 'OS_USER_DOMAIN_NAME'), OS_USER_DOMAIN_ID: `d${name}` } },
     { what: 'project', env: { ...base, OS_PROJECT_NAME: `p${name}` } },
-    { what: 'project by id', env: { ...none, OS_PROJECT_ID: `p${name}` } },
+    { what: 'project by ID', env: { ...none, OS_PROJECT_ID: `p${name}` } },
     { what: 'project domain', env: { ...base, OS_PROJECT_DOMAIN_NAME: `d${name}` } },
     {
-      what: 'project domain by id',
+      what: 'project domain by ID',
       env: { ...without(base, 'OS_PROJECT_DOMAIN_NAME'), OS_PROJECT_DOMAIN_ID: `d${name}` },
     },
     { what: 'domain', env: { ...none, OS_DOMAIN_NAME: `d${name}` } },
-    { what: 'domain by id', env: { ...none, OS_DOMAIN_ID: `d${name}` } },
+    { what: 'domain by ID', env: { ...none, OS_DOMAIN_ID: `d${name}` } },
     { what: 'credential', env: { ...credential, OS_APPLICATION_CREDENTIAL_ID: `c${name}` } },
     { what: 'credential by name', env: { ...credential, ...owner, OS_APPLICATION_CREDENTIAL_NAME: `c${name}` } },
     {

@@ -25,7 +25,7 @@ export const GUESSABLE_OPTIONS: readonly OptionName[] = OPTIONS.filter(
 
 /** Values that are easily confused: with a flag, with another value, with two values. */
 const WORDS = ['a', 'b', 'ab', 'A', 'a b', 'a,b', 'x=y', '1:a', '-', '--', '--password', '--user-name=b', '\n'];
-/** One letter in two forms of Unicode, an id that is too large for a number, and spaces around a name. */
+/** One letter in two forms of Unicode, an ID that is too large for a number, and spaces around a name. */
 const MORE_WORDS = ['\u00e4', 'a\u0308', '9007199254740993', '9007199254740992', ' a', 'a ', '\ud800', '\ud801'];
 /** The last one looks like another flag. */
 const GUESSES = ['guess-1', 'guess-2', '--project-name=b'];

@@ -366,7 +366,7 @@ export function findId(things: readonly NamedEntity[], name: string): string {
 }
 
 function pickNamed(thing: Partial<NamedEntity> | undefined): NamedEntity {
-  if (thing?.id === undefined) throw new Error(`Keystone answered without an id: ${JSON.stringify(thing)}`);
+  if (thing?.id === undefined) throw new Error(`Keystone answered without an ID: ${JSON.stringify(thing)}`);
   return { id: thing.id, name: thing.name ?? '' };
 }
 

@@ -25,7 +25,7 @@ type ExpectedResult = { readonly auth: unknown } | { readonly conflict: true };
 
 type Thing = { id: string } | { name: string } | undefined;
 
-/** The id or the name of something in one source. The id takes precedence. */
+/** The ID or the name of something in one source. The ID takes precedence. */
 function inSource(source: Settings, thing: string): Thing {
   const id = source[`${thing}_id`];
   if (id !== undefined) return { id };

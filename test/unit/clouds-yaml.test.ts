@@ -292,7 +292,7 @@ void t.test('conflicts inside one cloud name both', async (t) => {
   });
   write(path, 'clouds: {c: {auth: {user_id: u, username: n, user_domain_id: d, password: p}}}');
   t.match((await ask([], { OS_CLOUD: 'c' })).warnings, [
-    /auth.user_id of .* and auth.username of .*; the id takes precedence/,
+    /auth.user_id of .* and auth.username of .*; the ID takes precedence/,
   ]);
 });
 

@@ -1,8 +1,10 @@
 /** What users can rely on for each common option: where it can be set, what it accepts, and whom it makes us trust. */
 import t from 'tap';
+import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import { COMMON_OPTIONS } from '../../src/plugin/config/common-options.ts';
 import { isBelowAuth, isInCloudsYaml, PLUGIN_OPTION_GROUPS } from '../../src/plugin/config/option.ts';
 import type { Option } from '../../src/plugin/config/option.ts';
+import { nameInSentence } from '../../src/shared/options/option.ts';
 
 const select = (test: (option: Option) => boolean): string[] => COMMON_OPTIONS.filter(test).map(({ name }) => name);
 
@@ -203,7 +205,7 @@ void t.test('these options decide where secrets go or whom to trust', async (t) 
   );
 });
 
-void t.test('an id and a name of one thing are a pair', async (t) => {
+void t.test('an ID and a name of one thing are a pair', async (t) => {
   t.strictSame(
     table(({ pair }) => pair),
     {
@@ -225,4 +227,11 @@ void t.test('the plugin can prompt for the URL and for the project', async (t) =
     ['keystone-url', 'project-name', 'project-domain-name'],
   );
   for (const { name, help } of COMMON_OPTIONS) t.match(help, /^\S.*[^.]$/, name);
+});
+
+void t.test('within a sentence, only names and acronyms have capitals', async (t) => {
+  const names = new Set(OPTIONS.flatMap((option) => (option.prompt === undefined ? [] : [nameInSentence(option)])));
+  for (const name of ['Keystone URL', 'user name', 'JWT', 'OpenID Connect client ID', 'application credential ID'])
+    t.ok(names.has(name), name);
+  for (const name of names) t.notMatch(name, /^[A-Z][a-z]+ (?!URL|auth)|\b(?:url|id|jwt|openid|oauth)\b| \(/, name);
 });

@@ -150,7 +150,7 @@ void t.test('a selected context that cannot be used is an error, and nothing is 
 void t.test('a current context that is not ours or cannot be read changes nothing', async (t) => {
   const { run, home } = setUp(t, { aws: { command: 'aws', args: ['eks', 'get-token'] } });
   const before = await run({}, 'whoami');
-  t.match(before, { status: 4, stderr: /keystone url, .*are not set/ });
+  t.match(before, { status: 4, stderr: /Keystone URL, .*are not set/ });
   const config = join(home, '.kube', 'config');
   for (const text of ['[', '{}', 'current-context: gone\n', '{"contexts":[{"name":"x"}],"current-context":"x"}']) {
     writeFileSync(config, text);

@@ -67,7 +67,7 @@ void t.test('a JWT ends at its claim, by the clock of this machine', async (t) =
   t.equal(far.expiresAt, NOW + 30 * 24 * 60 * minute, 'nothing is used for longer than 30 days');
 });
 
-void t.test('the user is named by name, or else by id', async (t) => {
+void t.test('the user is named by name, or else by ID', async (t) => {
   const exp = seconds(600_000);
   t.equal((await exchange(script(makeJwt({ exp, sub: 'id', preferred_username: 'alice' })))).user, 'alice');
   t.equal((await exchange(script(makeJwt({ exp, sub: 'id' })))).user, 'id');

@@ -56,7 +56,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     status: 500,
     body: { error: { code: 500, message: 'internal server error: domain acme not found' } },
     says: /^Keystone does not find what the request names: domain acme not found$/,
-    hint: /^check the names and ids that you set$/,
+    hint: /^check the names and IDs that you set$/,
     code: 'credential-unknown',
   },
   'an expired password': {

@@ -81,7 +81,7 @@ void t.test('the forms ask for what a maintainer needs', async (t) => {
     t.type(form.description, 'string');
     for (const { type, id, attributes } of form.body) {
       if (type === 'markdown') continue;
-      t.match(id, /^[a-z-]+$/, 'a field has an id');
+      t.match(id, /^[a-z-]+$/, 'a field has an ID');
       t.type(attributes.label, 'string', 'a field has a label');
     }
   }

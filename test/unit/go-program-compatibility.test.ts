@@ -45,7 +45,7 @@ void t.test('a flag takes precedence over a variable', async (t) => {
   });
 });
 
-void t.test('an application credential is found by its id', async (t) => {
+void t.test('an application credential is found by its ID', async (t) => {
   const byId = { identity: { methods: ['application_credential'], application_credential: { id: 'i', secret: 'x' } } };
   const flags = ['--application-credential-id=i', '--application-credential-secret=x'];
   t.same(
@@ -58,7 +58,7 @@ void t.test('an application credential is found by its id', async (t) => {
   t.same(
     (await resolveRequest([URL_FLAG, '--application-credential-name=n', ...flags])).auth,
     byId,
-    'the id takes precedence',
+    'the ID takes precedence',
   );
   t.same(
     (await resolveRequest([URL_FLAG], { ...env, OS_PROJECT_NAME: 'demo', OS_DOMAIN_NAME: 'D' })).auth,

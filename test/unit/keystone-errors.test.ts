@@ -45,13 +45,13 @@ void t.test('the text of an error is read in each of its three formats, and the 
 void t.test('a rejected request without a text says so', async (t) => {
   const { message, hint } = explain({ status: 400, body: {} });
   t.equal(message, 'Keystone rejected the request: it does not say why');
-  t.equal(hint, 'check the names and ids that you set');
+  t.equal(hint, 'check the names and IDs that you set');
 });
 
 void t.test('the domain that is missing is recognized whatever the case of the text', async (t) => {
   t.equal(explain({ status: 400, body: fail('DOMAIN IN Project') }).hint, 'set OS_PROJECT_DOMAIN_NAME');
-  t.equal(explain({ status: 400, body: fail('subdomain in user') }).hint, 'check the names and ids that you set');
-  t.equal(explain({ status: 400, body: fail('domain in users') }).hint, 'check the names and ids that you set');
+  t.equal(explain({ status: 400, body: fail('subdomain in user') }).hint, 'check the names and IDs that you set');
+  t.equal(explain({ status: 400, body: fail('domain in users') }).hint, 'check the names and IDs that you set');
 });
 
 void t.test('a password has expired only if the text says exactly that', async (t) => {
@@ -159,7 +159,7 @@ void t.test('what the auth method knows replaces the explanation of a refusal, a
   t.not(explain({ status: 403, request }).message, own.message);
 });
 
-void t.test('the request id of Keystone goes along, also with the explanation of an auth method', async (t) => {
+void t.test('the request ID of Keystone goes along, also with the explanation of an auth method', async (t) => {
   const headers = { 'x-openstack-request-id': ' req-7 ' };
   const own = { code: 'auth-rejected', message: 'm', hint: 'h' } as const;
   t.equal(explain({ status: 401, headers }).requestId, 'req-7');

@@ -21,7 +21,7 @@ interface Row {
   /** The member `scope` of the request. */
   readonly json: unknown;
   readonly text: string;
-  /** Kind, id, name, id of the domain, name of the domain. */
+  /** Kind, ID, name, ID of the domain, name of the domain. */
   readonly fields: readonly (string | undefined)[];
   readonly isRescopeTarget: boolean;
 }
@@ -101,7 +101,7 @@ void t.test('a message shows an entity by what it was given with', async (t) => 
   t.equal(describeReference({ name: 'n' }), 'n');
 });
 
-void t.test('a user by name needs a domain, and a user by id has none', async (t) => {
+void t.test('a user by name needs a domain, and a user by ID has none', async (t) => {
   t.strictSame(toUserJson({ name: 'alice' }, domainName), { name: 'alice', domain: domainName });
   t.strictSame(toUserJson({ name: 'alice' }, undefined), { name: 'alice' });
   t.strictSame(toUserJson({ id: 'u1' }, domainName), { id: 'u1' });

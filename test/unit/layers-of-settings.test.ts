@@ -1,4 +1,4 @@
-/** How the layers of settings become one configuration: domains, versions, and ids beside names. */
+/** How the layers of settings become one configuration: domains, versions, and IDs beside names. */
 import t from 'tap';
 import { OPTIONS } from '../../src/plugin/auth-methods/registry.ts';
 import type { OptionName } from '../../src/plugin/config/option.ts';
@@ -28,7 +28,7 @@ void t.test('a domain applies to the user and the project, unless any layer sets
   t.equal(own.text('user-domain-id'), 'own');
 });
 
-void t.test('with version 3 of the Identity API, each missing domain is the one with the id "default"', async (t) => {
+void t.test('with version 3 of the Identity API, each missing domain is the one with the ID "default"', async (t) => {
   const domains = (settings: Values, ...others: readonly Values[]): unknown[] => {
     const config = resolve({ 'identity-api-version': '3', ...settings }, ...others);
     return (['user', 'project'] as const).map(
@@ -50,7 +50,7 @@ void t.test('with version 3 of the Identity API, each missing domain is the one 
   }
 });
 
-void t.test('a name of an application credential without a user does not hide an id', async (t) => {
+void t.test('a name of an application credential without a user does not hide an ID', async (t) => {
   const cloud = { 'application-credential-id': 'i', 'application-credential-secret': 's' };
   const config = resolve({ 'application-credential-name': 'n' }, cloud);
   t.equal(config.text('application-credential-id'), 'i');
@@ -65,7 +65,7 @@ void t.test('what openstack would take instead is named', async (t) => {
   for (const pair of ['user', 'user-domain', 'project', 'project-domain', 'domain'] as const) {
     const [id, name] = [`${pair}-id`, `${pair}-name`];
     t.strictSame(resolve({ [name]: 'n' }, { [id]: 'i' }).warnings, [used(name, id)]);
-    t.strictSame(resolve({ [id]: 'i' }, { [name]: 'n' }).warnings, [], 'openstack uses the id too');
+    t.strictSame(resolve({ [id]: 'i' }, { [name]: 'n' }).warnings, [], 'openstack uses the ID too');
   }
   t.strictSame(resolve({ 'user-domain-name': 'n', 'domain-id': 'd' }).warnings, [
     used('user-domain-name', 'domain-id'),
@@ -93,10 +93,10 @@ void t.test('only version 3 of the Identity API is accepted', async (t) => {
   }
 });
 
-void t.test('an id and a name of one thing in one layer are worth a warning, except for projects', async (t) => {
+void t.test('an ID and a name of one thing in one layer are worth a warning, except for projects', async (t) => {
   for (const pair of ['user', 'user-domain', 'project-domain', 'domain'] as const) {
     const both = { [`${pair}-id`]: 'i', [`${pair}-name`]: 'n' };
-    t.strictSame(resolve(both).warnings, [`${pair}-id and ${pair}-name are both set; the id takes precedence`]);
+    t.strictSame(resolve(both).warnings, [`${pair}-id and ${pair}-name are both set; the ID takes precedence`]);
     t.strictSame(resolve({ [`${pair}-id`]: 'i' }, { [`${pair}-name`]: 'n' }).warnings, [], 'in two layers');
   }
   t.strictSame(resolve({ 'project-id': 'i', 'project-name': 'n' }).warnings, []);

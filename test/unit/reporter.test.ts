@@ -12,7 +12,7 @@ function report(error: unknown): { status: number; text: string } {
   return { status, text };
 }
 
-void t.test('an error is one line: what happened, what to do, and the request id', async (t) => {
+void t.test('an error is one line: what happened, what to do, and the request ID', async (t) => {
   const error = new AuthRejected('auth-rejected', 'Keystone refused', { hint: 'check it', requestId: 'req-1' });
   t.same(report(error), { status: 5, text: 'client-keystone-auth: Keystone refused; check it (req-1)\n' });
   t.same(report(new UsageError('no')), { status: 2, text: 'client-keystone-auth: no\n' });

@@ -14,7 +14,7 @@ const userOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =
 const scopeOf = async (argv: readonly string[], env: EnvVars): Promise<unknown> =>
   ((await resolveRequest(argv, { ...USER, ...env })).auth as { scope?: unknown }).scope;
 
-void t.test('the user is named by id, or by name and domain', async (t) => {
+void t.test('the user is named by ID, or by name and domain', async (t) => {
   t.same(await userOf([], { OS_USER_ID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
   t.same(await userOf([], { OS_USERID: 'u1', OS_PASSWORD: 'pw' }), { id: 'u1', password: 'pw' });
   t.same(await userOf([], { OS_USER_NAME: 'a', OS_USER_DOMAIN_ID: 'd', OS_PASSWORD: 'pw' }), {
@@ -24,7 +24,7 @@ void t.test('the user is named by id, or by name and domain', async (t) => {
   });
   const both = await resolveRequest([], { ...USER, OS_USER_ID: 'u1' });
   t.match(both.auth, { identity: { password: { user: { id: 'u1' } } } });
-  t.match(both.warnings, [/OS_USER_ID and OS_USERNAME are both set; the id takes precedence/]);
+  t.match(both.warnings, [/OS_USER_ID and OS_USERNAME are both set; the ID takes precedence/]);
   t.same(
     await userOf(['--user-name', 'bob'], { ...USER, OS_USER_ID: 'u1' }),
     {
@@ -32,7 +32,7 @@ void t.test('the user is named by id, or by name and domain', async (t) => {
       domain: { name: 'U' },
       password: 'pw',
     },
-    'a flag replaces id and name',
+    'a flag replaces ID and name',
   );
   t.same(await userOf(['--user-domain-id=d'], USER), { name: 'alice', domain: { id: 'd' }, password: 'pw' });
   t.same(await userOf(['--password', '-x y '], USER), { name: 'alice', domain: { name: 'U' }, password: '-x y ' });

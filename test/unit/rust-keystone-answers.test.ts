@@ -55,7 +55,7 @@ const TOKEN = new Secret('gAAAA-of-this-test');
 const RECORDED_AT = Date.parse('2026-11-26T12:30:00Z');
 const JWT = makeUnsignedJwt({ sub: 'system:serviceaccount:ci:builder' });
 
-/** Sets an entity by id, or by name. */
+/** Sets an entity by ID, or by name. */
 function refer(prefix: string, entity: JsonObject | undefined): EnvVars {
   const domain = objectAt(entity, 'domain');
   return {

@@ -10,7 +10,7 @@ const project = { id: 'p1', name: 'demo', domain };
 const find = (expected: ExpectedToken, token: object = { user, project }): TokenMismatch | undefined =>
   findTokenMismatch(expected, { ...token });
 
-void t.test('another name is not a certain difference, and another id is', async (t) => {
+void t.test('another name is not a certain difference, and another ID is', async (t) => {
   t.strictSame(find({ user: { name: 'bob' } }), { part: 'user', isCertain: false });
   t.strictSame(find({ user: { id: 'u2' } }), { part: 'user', isCertain: true });
   t.strictSame(find({ user: { name: 'alice' } }, { user: { id: 'u1' } }), { part: 'user', isCertain: false });
@@ -53,7 +53,7 @@ void t.test('the owner of a Kerberos ticket has the name of the principal, with 
   }
 });
 
-void t.test('a trust is compared by its id, and its user may be another one', async (t) => {
+void t.test('a trust is compared by its ID, and its user may be another one', async (t) => {
   const scope = { kind: 'trust', id: 't1' } as const;
   const trusted = { user, 'OS-TRUST:trust': { id: 't1' } };
   t.equal(find({ user: { name: 'trustee' }, userDomain: { id: 'd2' }, scope }, trusted), undefined);

@@ -14,7 +14,7 @@ void t.test('tokens that match the request are accepted', async (t) => {
     {},
     { user: { id: 'u1' } },
     { user: { name: 'alice' }, userDomain: { name: 'my domain' } },
-    { user: { id: 'u1' }, userDomain: { id: 'an id needs no domain' } },
+    { user: { id: 'u1' }, userDomain: { id: 'an ID needs no domain' } },
     { scope: { kind: 'project', id: 'p1' } },
     { scope: { kind: 'project', name: 'Demo', domain: { id: 'd1' } } },
     { scope: { kind: 'default' } },

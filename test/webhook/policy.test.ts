@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
   { title: 'no users: every user', entry: v2('*/*'), request: 'get web/pods', allowed: true },
   { title: 'role and project', entry: { users: MEMBER, ...v2('*/*') }, request: 'get web/pods', allowed: true },
   {
-    title: 'project by id',
+    title: 'project by ID',
     entry: { users: { projects: ['p1'] }, ...v2('*/*') },
     request: 'get web/pods',
     allowed: true,
@@ -424,7 +424,7 @@ const ROWS: readonly Row[] = [
     allowed: true,
   },
   {
-    title: 'match: project by id',
+    title: 'match: project by ID',
     entry: v1(anyV1, [{ type: 'project', values: ['p1'] }]),
     request: 'get web/pods',
     allowed: true,

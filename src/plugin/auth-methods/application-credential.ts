@@ -20,7 +20,7 @@ function describe(config: ResolvedConfig): string {
 }
 
 function identify(config: ResolvedConfig): (string | undefined)[] {
-  if (!isNamed(config)) return ['application credential id', config.text(`${PAIR}-id`)];
+  if (!isNamed(config)) return ['application credential ID', config.text(`${PAIR}-id`)];
   return ['application credential name', config.text(`${PAIR}-name`), ...identifyUser(config)];
 }
 
@@ -37,8 +37,8 @@ export const applicationCredential: AuthMethod = {
       group: 'Application credential',
       pair: PAIR,
       env: ['OS_APPLICATION_CREDENTIAL_ID'],
-      help: 'application credential, by id',
-      prompt: 'Application credential id',
+      help: 'application credential, by ID',
+      prompt: 'Application credential ID',
     },
     {
       name: 'application-credential-name',
@@ -73,7 +73,7 @@ export const applicationCredential: AuthMethod = {
   },
   async prepareRequest(config) {
     const subject = describe(config);
-    // Keystone answers 404 to an unknown id, but 401 to an unknown name.
+    // Keystone answers 404 to an unknown ID, but 401 to an unknown name.
     const causeUnknown = isNamed(config) ? 'it does not exist, ' : '';
     const refused: StatusExplanation = {
       code: 'auth-rejected',
@@ -107,7 +107,7 @@ export const applicationCredential: AuthMethod = {
         404: {
           code: 'credential-unknown',
           message: `Keystone has no ${subject}`,
-          hint: 'check its id or name, or create a new one ("openstack application credential create")',
+          hint: 'check its ID or name, or create a new one ("openstack application credential create")',
         },
       },
     };

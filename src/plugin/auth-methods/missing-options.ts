@@ -1,5 +1,5 @@
 import { readAuthUrl } from '../../shared/keystone/auth-url.ts';
-import { describeSources } from '../../shared/options/option.ts';
+import { describeSources, nameInSentence } from '../../shared/options/option.ts';
 import type { Option, OptionName } from '../config/option.ts';
 import type { ResolvedConfig } from '../config/resolve-config.ts';
 import { InteractionRequired } from '../../shared/base/errors.ts';
@@ -32,7 +32,7 @@ export function findMissingFactorOptions(config: ResolvedConfig, factors: readon
  * @param because why the plugin cannot prompt, as a clause
  */
 export function explainMissingOptions(missing: readonly Option[], because: string): InteractionRequired {
-  const names = missing.map((option) => (option.prompt ?? option.name).replace(/ \(.*\)$/, '').toLowerCase());
+  const names = missing.map(nameInSentence);
   const verb = names.length === 1 ? 'is' : 'are';
   return new InteractionRequired(`${names.join(', ')} ${verb} not set and ${because}`, {
     hint: `set ${missing.map(describeSources).join(', ')}`,

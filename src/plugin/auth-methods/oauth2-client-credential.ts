@@ -28,7 +28,7 @@ export const oauth2ClientCredential: AuthMethod = {
   identify: identifyOAuth2Client,
   async prepareRequest(config, tools) {
     const id = config.text('oauth2-client-id') ?? '';
-    // Not encoded as RFC 6749, section 2.3.1 requires, because Keystone does not decode id and secret.
+    // Not encoded as RFC 6749, section 2.3.1 requires, because Keystone does not decode ID and secret.
     const pair = `${id}:${config.secret('oauth2-client-secret')?.reveal() ?? ''}`;
     return prepareOAuth2Request(config, tools, {
       subject: `OAuth 2.0 client ${id}`,

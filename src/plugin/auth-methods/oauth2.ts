@@ -34,7 +34,7 @@ export const OAUTH2_OPTIONS: readonly Option[] = [
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_CLIENT_ID'],
     help: 'id of the application credential or, with a client certificate, of the user',
-    prompt: 'OAuth 2.0 client id',
+    prompt: 'OAuth 2.0 client ID',
   },
 ];
 

@@ -43,8 +43,8 @@ export const OIDC_OPTIONS: readonly Option[] = [
     cacheKey: 'identity',
     group: 'OpenID Connect',
     env: ['OS_CLIENT_ID'],
-    help: 'client id of this program at the provider',
-    prompt: 'OpenID Connect client id',
+    help: 'client ID of this program at the provider',
+    prompt: 'OpenID Connect client ID',
   },
   {
     name: 'client-secret',

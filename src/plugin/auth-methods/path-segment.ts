@@ -12,6 +12,6 @@ export function readPathSegment(config: ResolvedConfig, name: OptionName): strin
   const text = config.text(name) ?? '';
   if (text !== '.' && text !== '..') return encodeURIComponent(text);
   throw new ConfigError(`${config.origin(name)} must not be "${text}"`, {
-    hint: `set ${config.origin(name)} to its name or id in Keystone`,
+    hint: `set ${config.origin(name)} to its name or ID in Keystone`,
   });
 }

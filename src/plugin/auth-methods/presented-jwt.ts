@@ -61,7 +61,7 @@ export function readJwtFile(path: string, { label, hint }: JwtSource): Presented
   return parseJwt(bytes.toString(), source);
 }
 
-/** Parses the claims, with each number as its own text: a large id is not the number that JavaScript rounds it to. */
+/** Parses the claims, with each number as its own text: a large ID is not the number that JavaScript rounds it to. */
 function parseExactClaims(text: string): JsonObject {
   const keepDigits = (_: string, value: unknown, { source = '' }: { readonly source?: string } = {}): unknown => {
     if (typeof value === 'number') return source;

@@ -15,7 +15,7 @@ export const USER_OPTIONS: readonly Option[] = [
     group: 'User',
     pair: 'user',
     env: ['OS_USER_ID', 'OS_USERID'],
-    help: 'user, by id',
+    help: 'user, by ID',
   },
   {
     name: 'user-name',
@@ -33,7 +33,7 @@ export const USER_OPTIONS: readonly Option[] = [
     group: 'User',
     pair: 'user-domain',
     env: ['OS_USER_DOMAIN_ID'],
-    help: 'domain of the user, by id',
+    help: 'domain of the user, by ID',
   },
   {
     name: 'user-domain-name',
@@ -47,7 +47,7 @@ export const USER_OPTIONS: readonly Option[] = [
   },
 ];
 
-/** Lists the missing options of the user; a user id needs no domain. */
+/** Lists the missing options of the user; a user ID needs no domain. */
 export function listMissingUser(config: ResolvedConfig): OptionName[] {
   if (config.has('user-id')) return [];
   const domain = config.has('user-domain-id') ? [] : listUnset(config, 'user-domain-name');
@@ -57,7 +57,7 @@ export function listMissingUser(config: ResolvedConfig): OptionName[] {
 /** Lists the user as fields of a cache key. */
 export function identifyUser(config: ResolvedConfig): (string | undefined)[] {
   const id = config.text('user-id');
-  if (id !== undefined) return ['user id', id];
+  if (id !== undefined) return ['user ID', id];
   return [
     'user name',
     config.text('user-name'),

@@ -76,7 +76,7 @@ export const v4Kubernetes: AuthMethod = {
       group: 'Kubernetes',
       env: ['OS_K8S_AUTH_INSTANCE_ID'],
       help: 'id of the Kubernetes auth instance in Keystone, which is the cluster of the service account',
-      prompt: 'Kubernetes auth instance id',
+      prompt: 'Kubernetes auth instance ID',
     },
     {
       name: 'k8s-auth-role',

@@ -78,7 +78,7 @@ function describeBug(error: unknown): string {
 }
 
 /**
- * Reports a failure in one line: what happened, what to do, and Keystone's request id.
+ * Reports a failure in one line: what happened, what to do, and Keystone's request ID.
  *
  * @returns the exit status
  */

@@ -232,7 +232,7 @@ export async function readCloudSettings(
   const ofProfile = profile.entries.map(makeLayer);
   return {
     cloud,
-    // secure.yaml completes the cloud key by key: they are one source, in which an id and a name can stand together.
+    // secure.yaml completes the cloud key by key: they are one source, in which an ID and a name can stand together.
     layers: [...ofRegion, mergeLayers(ofCloud, []), ...ofProfile],
     files: [...files, ...profile.stamps],
     warnings: [

@@ -81,7 +81,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     pair: 'project',
     env: ['OS_PROJECT_ID'],
     legacyEnv: ['OS_TENANT_ID'],
-    help: 'project to log in to, by id',
+    help: 'project to log in to, by ID',
   },
   {
     name: 'project-name',
@@ -99,7 +99,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Scope',
     pair: 'project-domain',
     env: ['OS_PROJECT_DOMAIN_ID'],
-    help: 'domain of the project, by id',
+    help: 'domain of the project, by ID',
   },
   {
     name: 'project-domain-name',
@@ -116,7 +116,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     group: 'Scope',
     pair: 'domain',
     env: ['OS_DOMAIN_ID'],
-    help: 'default domain of user and project, and the scope if no project is set; by id',
+    help: 'default domain of user and project, and the scope if no project is set; by ID',
   },
   {
     name: 'domain-name',
@@ -133,7 +133,7 @@ export const COMMON_OPTIONS: readonly Option[] = [
     pair: 'default-domain',
     flag: false,
     env: ['OS_DEFAULT_DOMAIN_ID', 'OS_DEFAULT_DOMAIN'],
-    help: 'domain of user and project if no other option sets one, by id',
+    help: 'domain of user and project if no other option sets one, by ID',
   },
   {
     name: 'default-domain-name',

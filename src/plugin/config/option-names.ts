@@ -1,6 +1,6 @@
 /** The names of the plugin's options. Only types are imported from here, so no run of the plugin loads the lists. */
 
-/** Things that Keystone knows by id or by name. */
+/** Things that Keystone knows by ID or by name. */
 const PAIRS = [
   'user',
   'user-domain',

@@ -10,7 +10,7 @@ export function readLoginTimeoutMs(config: ResolvedConfig): number {
   return Number(config.text('login-timeout') ?? DEFAULT_LOGIN_TIMEOUT_SECONDS) * 1000;
 }
 
-/** Reads a pair of options for an id and a name; the id takes precedence because it is unique. */
+/** Reads a pair of options for an ID and a name; the ID takes precedence because it is unique. */
 export function readReference(config: ResolvedConfig, pair: PairName): Reference | undefined {
   const id = config.text(`${pair}-id`);
   if (id !== undefined) return { id };

@@ -34,7 +34,7 @@ function fillPair(layer: MutableLayer, to: PairName, from: PairName): void {
 const COMPLETED_METHODS: readonly unknown[] = [undefined, 'password', 'v3password', 'v3totp'];
 
 /**
- * The domain that `openstack` takes for a user or project without one: the one with the id "default", if version 3 of
+ * The domain that `openstack` takes for a user or project without one: the one with the ID "default", if version 3 of
  * the Identity API is asked for.
  */
 function findLastDomain(merged: Layer): Setting | undefined {
@@ -55,7 +55,7 @@ function fillDomains(merged: MutableLayer): void {
   }
 }
 
-/** Pairs whose id and name may disagree if both are set. Projects are exempt: every openrc sets both. */
+/** Pairs whose ID and name may disagree if both are set. Projects are exempt: every openrc sets both. */
 const WARNED_PAIRS: readonly PairName[] = ['user', 'user-domain', 'project-domain', 'domain'];
 
 function warnOfBoth(layer: Layer): string[] {
@@ -64,12 +64,12 @@ function warnOfBoth(layer: Layer): string[] {
     const name = layer.get(`${pair}-name`);
     return id === undefined || name === undefined
       ? []
-      : [`${id.origin} and ${name.origin} are both set; the id takes precedence`];
+      : [`${id.origin} and ${name.origin} are both set; the ID takes precedence`];
   });
 }
 
 /**
- * Uses the id of a weaker source if the name of an application credential has no user, without whom it names nothing.
+ * Uses the ID of a weaker source if the name of an application credential has no user, without whom it names nothing.
  *
  * @returns what the user should know
  */
@@ -83,7 +83,7 @@ function replaceUselessName(merged: MutableLayer, layers: readonly Layer[]): str
   return [`${name.origin} is not used, because no user is set; ${id.origin} is`];
 }
 
-/** Pairs in which `openstack` prefers an id of any source to a name of a stronger one, and what makes them irrelevant. */
+/** Pairs in which `openstack` prefers an ID of any source to a name of a stronger one, and what makes them irrelevant. */
 const COMPARED_PAIRS: readonly (readonly [PairName, OptionName | undefined])[] = [
   ['user', undefined],
   ['user-domain', 'user-id'],
@@ -93,7 +93,7 @@ const COMPARED_PAIRS: readonly (readonly [PairName, OptionName | undefined])[] =
   ['application-credential', undefined],
 ];
 
-/** Names of things that the plugin uses although a weaker source has an id: `openstack` would use the id. */
+/** Names of things that the plugin uses although a weaker source has an ID: `openstack` would use the ID. */
 function warnOfHiddenIds(layers: readonly Layer[], merged: Layer): string[] {
   return COMPARED_PAIRS.flatMap(([pair, irrelevantWith]) => {
     const name = merged.get(`${pair}-name`);
@@ -135,7 +135,7 @@ function refuseUnsupported(merged: Layer): void {
 }
 
 /**
- * Merges layers, strongest first, key by key; a layer that sets the id or the name of a thing replaces both.
+ * Merges layers, strongest first, key by key; a layer that sets the ID or the name of a thing replaces both.
  *
  * @throws ConfigError for a setting that is not supported
  */

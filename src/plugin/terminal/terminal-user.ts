@@ -1,3 +1,4 @@
+import { describeSources, nameInSentence } from '../../shared/options/option.ts';
 import type { Option } from '../../shared/options/option.ts';
 import { InteractionRequired } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
@@ -82,9 +83,9 @@ export function makeTerminalUser({ host, canPrompt, writeLine, turn }: TerminalU
       const reason = this.cannotPromptReason;
       const terminal = reason === undefined ? openTerminal(host) : undefined;
       if (terminal === undefined) {
-        throw new InteractionRequired(
-          `${(option.prompt ?? option.name).toLowerCase()} is needed and ${reason ?? 'there is no terminal'}`,
-        );
+        throw new InteractionRequired(`${nameInSentence(option)} is needed and ${reason ?? 'there is no terminal'}`, {
+          hint: `set ${describeSources(option)}`,
+        });
       }
       const { promptForOption } = await import('./prompt.ts');
       try {

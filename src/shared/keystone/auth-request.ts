@@ -72,7 +72,7 @@ export interface IdentityPart {
   readonly content: JsonWithSecrets;
 }
 
-/** A user by id, or by name with a domain. */
+/** A user by ID, or by name with a domain. */
 export function toUserJson(user: Reference, domain: Reference | undefined): Readonly<Record<string, JsonWithSecrets>> {
   return 'id' in user || domain === undefined ? { ...user } : { ...user, domain: { ...domain } };
 }

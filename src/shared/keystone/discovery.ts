@@ -61,7 +61,7 @@ function listVersions(body: JsonObject | undefined, authUrl: string): { versions
 }
 
 /**
- * Lists the ids of the versions that Keystone offers, such as `v3.14` (Keystone API, "API versions"); none if it does not
+ * Lists the IDs of the versions that Keystone offers, such as `v3.14` (Keystone API, "API versions"); none if it does not
  * list them.
  *
  * @param authUrl a normalized URL, with or without a version at its end

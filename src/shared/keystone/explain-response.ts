@@ -101,7 +101,7 @@ function explain400(circumstances: Circumstances): PluginError {
   }
   const domain = (/\bdomain in (user|project)\b/i.exec(text) ?? /\b(user) domain id or name must/.exec(text))?.[1];
   return new AuthRejected('request-rejected', `Keystone rejected the request: ${text || 'it does not say why'}`, {
-    hint: domain === undefined ? 'check the names and ids that you set' : `set OS_${domain.toUpperCase()}_DOMAIN_NAME`,
+    hint: domain === undefined ? 'check the names and IDs that you set' : `set OS_${domain.toUpperCase()}_DOMAIN_NAME`,
   });
 }
 
@@ -131,7 +131,7 @@ function explain404(circumstances: Circumstances): PluginError {
     'credential-unknown',
     `Keystone does not find what the request names: ${serverMessage(circumstances)}`,
     {
-      hint: 'check the names and ids that you set',
+      hint: 'check the names and IDs that you set',
     },
   );
 }

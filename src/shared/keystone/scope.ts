@@ -1,4 +1,4 @@
-/** An entity of Keystone, by id or by name. */
+/** An entity of Keystone, by ID or by name. */
 export type Reference = { readonly id: string } | { readonly name: string };
 
 /** What a token is valid for (Keystone API, "scope"). */

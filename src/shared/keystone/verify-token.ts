@@ -40,7 +40,7 @@ function compareName(
 ): TokenMismatch[] {
   const name = textAt(granted, 'name');
   if (name === '') {
-    return [{ part, isCertain: false, unknown: { id: textAt(granted, 'id'), setting: ID_SETTINGS[part] ?? 'its id' } }];
+    return [{ part, isCertain: false, unknown: { id: textAt(granted, 'id'), setting: ID_SETTINGS[part] ?? 'its ID' } }];
   }
   return name !== undefined && isExpected(name) ? [] : [{ part, isCertain: false }];
 }

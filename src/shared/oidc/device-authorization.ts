@@ -69,7 +69,7 @@ async function authorize(
   { client, scope, subject }: DeviceLogin,
   challenge: FormFields,
 ): Promise<Authorization> {
-  // The id is in the form even with Basic: some providers read it there only.
+  // The ID is in the form even with Basic: some providers read it there only.
   const form = { client_id: client.id, scope, ...challenge };
   const { body } = await postForm(http, provider, 'device_authorization', { client, form, subject });
   const deviceCode = textAt(body, 'device_code');

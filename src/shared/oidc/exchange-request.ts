@@ -43,7 +43,7 @@ export interface IssuerDocument {
 /** A JWT for one cluster. Its signature is not verified: TLS proves who sent it, and the cluster verifies it. */
 export interface ClusterToken {
   readonly token: Secret;
-  /** The name of the user, or else the id. */
+  /** The name of the user, or else the ID. */
   readonly user: string;
   /** ms since 1970, UTC, by the clock of this machine. */
   readonly receivedAt: number;

@@ -105,7 +105,7 @@ export function parseSetting(
 
 /**
  * Makes a layer of the settings that `find` returns. An option's older names count only if no usual name of its pair is
- * set: a user who sets the project by name does not mean the id of a tenant.
+ * set: a user who sets the project by name does not mean the ID of a tenant.
  *
  * @param find returns the setting of an option under its usual or its older names
  */

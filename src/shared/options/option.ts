@@ -60,3 +60,13 @@ export function describeSources(option: Option): string {
   if (variable === undefined) return flag ?? option.name;
   return flag === undefined ? variable : `${variable} (${flag})`;
 }
+
+/** First words of prompts that are names, so they keep their capital. */
+const PROPER_NAMES = ['Keystone', 'Kubernetes'];
+
+/** Names an option within a sentence, without the remark of its prompt: `user name`, `Keystone URL`, `JWT`. */
+export function nameInSentence({ prompt, name }: Option): string {
+  const [firstWord = '', ...others] = (prompt ?? name).replace(/ \(.*\)$/, '').split(' ');
+  const isName = PROPER_NAMES.includes(firstWord) || !/^[A-Z][a-z]+$/.test(firstWord);
+  return [isName ? firstWord : firstWord.toLowerCase(), ...others].join(' ');
+}

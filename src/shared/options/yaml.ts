@@ -15,7 +15,7 @@ import {
 } from 'js-yaml';
 import { ConfigError } from '../base/errors.ts';
 
-/** The content of a file. A scalar keeps its text, so that an id such as 0123 or 12e4 does not become a number. */
+/** The content of a file. A scalar keeps its text, so that an ID such as 0123 or 12e4 does not become a number. */
 export type YamlValue = string | null | readonly YamlValue[] | YamlMapping;
 
 /** A Map, because a key such as `__proto__` has a meaning in a JavaScript object. */

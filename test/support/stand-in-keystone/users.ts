@@ -41,7 +41,7 @@ const acme: NamedEntity = { id: 'ad46c8976da647fd85585c4db77c8ca0', name: 'acme'
 const web: StandInProject = { id: 'c8e48b74036546c5b12bfc798932c4e2', name: 'web', domain: acme };
 const db: StandInProject = { id: 'b3c86ab0ae364399a0429475e0f753c4', name: 'db', domain: acme };
 
-/** The users of the recorded responses, with the recorded ids. */
+/** The users of the recorded responses, with the recorded IDs. */
 export const recordedUsers: readonly StandInUser[] = [
   {
     id: '97b785ee1b534333bc6bd72787eed648',
@@ -133,7 +133,7 @@ export function findApplicationCredential(state: StandInState, given: Json): Sta
   return found;
 }
 
-/** Whether a request means this thing, by its id or by its name. */
+/** Whether a request means this thing, by its ID or by its name. */
 export function isSame(thing: NamedEntity, given: Json): boolean {
   return given['id'] === undefined ? given['name'] === thing.name : given['id'] === thing.id;
 }

@@ -152,7 +152,7 @@ export async function listEnabledProjects(ask: AskKeystone): Promise<readonly Pr
 /**
  * Prompts for one of several projects.
  *
- * @param suggested the id of the default choice
+ * @param suggested the ID of the default choice
  * @returns the only project without a prompt; undefined if there is none
  * @throws InteractionRequired when there is no prompt
  * @throws UserCanceled

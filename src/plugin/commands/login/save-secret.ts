@@ -159,7 +159,7 @@ async function withDelayedSignals<T>(host: Host, act: (check: () => void) => Pro
   }
 }
 
-/** Returns the id of the user, if the token is for a project. */
+/** Returns the ID of the user, if the token is for a project. */
 function requireProject(tokenDetails: JsonObject | undefined): string {
   const userId = textAt(objectAt(tokenDetails, 'user'), 'id');
   if (userId !== undefined && objectAt(tokenDetails, 'project') !== undefined) return userId;
