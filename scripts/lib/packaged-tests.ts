@@ -22,6 +22,8 @@ const FILES: Readonly<Record<string, string>> = {
     'the whole exchange: the issuer over its TLS, two tokens in its cache, its fast path',
   'test/contract/connections.test.ts': 'Bun has another HTTP client',
   'test/contract/tls-and-proxy.test.ts': 'Bun has another TLS library, and other sockets',
+  'test/security/last-resort.test.ts':
+    'Bun reports an error that nothing handles in another way, and ends in another way',
   'test/security/tls-servers.test.ts': 'Bun has another TLS library',
   'test/security/weak-certificates.test.ts': 'Bun has another TLS library, without security levels',
   'test/stress/prompt-signals.test.ts': 'Bun has other streams of terminals, and other signals',

@@ -12,6 +12,7 @@ import type { DoctorCheck } from '../support/doctor.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/stand-in-login.ts';
+import type { RunResult } from '../support/run-plugin.ts';
 import { PATIENT } from '../support/stress.ts';
 import { startWine, WINDOWS_RUNTIME, WINE_MISSING } from '../support/wine.ts';
 import type { Wine } from '../support/wine.ts';
@@ -47,18 +48,13 @@ testOnWine('the plugin logs in, and keeps the token in the profile of the user',
   );
 });
 
-testOnWine(
-  'plugins that run at once log in once',
-  async (t, wine) => {
-    const keystone = await startKeystoneForTest(t);
-    const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
-    const runs = await Promise.all(Array.from({ length: 4 }, () => alice.run(...PATIENT)));
-    t.equal(new Set(runs.map((run) => checkSuccess(t, run).token)).size, 1, 'one token');
-    t.equal(keystone.countLogins(), 1);
-  },
-  // It is not known whether Wine, Bun or the plugin ends it. Executables for Windows are made with Node.
-  WINDOWS_RUNTIME === 'bun' && 'on Bun in Wine, a run of many at once has ended with status 1 and without a word',
-);
+testOnWine('plugins that run at once log in once', async (t, wine) => {
+  const keystone = await startKeystoneForTest(t);
+  const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
+  const runs = await Promise.all(Array.from({ length: 4 }, () => alice.run(...PATIENT)));
+  t.equal(new Set(runs.map((run) => checkSuccess(t, run).token)).size, 1, 'one token');
+  t.equal(keystone.countLogins(), 1);
+});
 
 testOnWine('the plugin trusts only the authorities that it is given', async (t, wine) => {
   const pki = await makePki(join(t.testdir({}), 'pki'));
@@ -87,15 +83,25 @@ testOnWine('variables that make a runtime run code do nothing', async (t, wine) 
   t.notOk(existsSync(sprung));
 });
 
+/** The plugin waits three seconds for the keyring. On a busy machine, its helper takes longer to start in Wine. */
+async function runUntilKeyringAnswers(run: () => Promise<RunResult>): Promise<RunResult> {
+  for (;;) {
+    const result = await run();
+    if (!result.stderr.includes('the keyring did not answer within')) return result;
+  }
+}
+
 testOnWine(
   "the keyring of Windows keeps the user's password",
   async (t, wine) => {
     const keystone = await startKeystoneForTest(t);
     const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
-    const saved = await alice.run('login', '--save-secret');
+    const saved = await runUntilKeyringAnswers(() => alice.run('login', '--save-secret'));
     t.match(saved, { status: 0, stdout: /^In the keyring +the password of alice/m });
-    checkSuccess(t, await alice.with({ OS_PASSWORD: undefined }).run('--force-refresh'));
-    t.equal(keystone.countLogins(), 2);
+    const withoutPassword = alice.with({ OS_PASSWORD: undefined });
+    const logins = keystone.countLogins();
+    checkSuccess(t, await runUntilKeyringAnswers(() => withoutPassword.run('--force-refresh')));
+    t.equal(keystone.countLogins(), logins + 1);
   },
   WINDOWS_RUNTIME === 'node' && 'Wine does not let Node open the pipes of a child process',
 );

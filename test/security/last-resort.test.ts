@@ -3,19 +3,18 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import t from 'tap';
-import { makeIsolatedCommand } from '../support/run-plugin.ts';
+import type { Test } from 'tap';
+import { collectResult } from '../../scripts/lib/child-result.ts';
+import type { ChildResult } from '../../scripts/lib/child-result.ts';
+import { fetchPackageFile } from '../../scripts/lib/npm-package.ts';
+import { hostTarget } from '../../scripts/package/targets.ts';
+import { makeIsolatedCommand, RUNTIME } from '../support/run-plugin.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs a program that prepares for unexpected ends and then does `act`. */
-async function runProgram(folder: string, act: string): Promise<Ended> {
+async function runProgram(runtime: readonly string[], folder: string, act: string): Promise<ChildResult> {
   const from = (path: string): string => JSON.stringify(resolve(path));
   const file = join(folder, 'program.ts');
   writeFileSync(
@@ -23,23 +22,17 @@ async function runProgram(folder: string, act: string): Promise<Ended> {
     `import { reportUnexpectedEnd, runToEnd } from ${from('src/plugin/cli/run-to-end.ts')};
 import { makeProcessHost } from ${from('src/shared/base/host.ts')};
 const host = makeProcessHost();
-reportUnexpectedEnd(host);
-await runToEnd(host, async () => { ${act} });
-host.exitNow();
+const hasReported = reportUnexpectedEnd(host);
+// As in the bundles, without an await of the module: Bun waits for one forever.
+void runToEnd(host, async () => { ${act} }).then(() => {
+  hasReported();
+  host.exitNow();
+});
 `,
   );
-  const [program, words, options] = makeIsolatedCommand(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', file],
-    {},
-  );
-  const child = spawn(program, words, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const status = await new Promise<number | null>((done) => child.once('close', done));
-  return { status, stdout, stderr };
+  const [command = '', ...flags] = runtime;
+  const [program, words, options] = makeIsolatedCommand(command, [...flags, file], {});
+  return collectResult(spawn(program, words, { ...options, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
 const ENDS: Readonly<Record<string, readonly [act: string, says: RegExp]>> = {
@@ -56,17 +49,36 @@ const ENDS: Readonly<Record<string, readonly [act: string, says: RegExp]>> = {
     "void Promise.reject(new Error('a defect')); await new Promise(() => setInterval(() => undefined, 1000));",
     /Error: a defect/,
   ],
+  'a library that ends the process': ['process.exit();', /the process ends, and there is no result/],
+  'a library that ends the process as if all were well': [
+    'process.exit(0);',
+    /the process ends, and there is no result/,
+  ],
 };
 
-for (const [name, [act, says]] of Object.entries(ENDS)) {
-  await t.test(name, async (t) => {
-    const { status, stdout, stderr } = await runProgram(t.testdir(), act);
-    t.equal(status, 1);
-    t.equal(stdout, '');
-    t.match(stderr, /^client-keystone-auth: internal error: [^\n]+; this is a bug, please report it\n$/);
-    t.match(stderr, says);
-  });
+async function checkEnds(t: Test, ...runtime: readonly string[]): Promise<void> {
+  for (const [name, [act, says]] of Object.entries(ENDS)) {
+    await t.test(name, async (t) => {
+      const { status, stdout, stderr } = await runProgram(runtime, t.testdir(), act);
+      t.equal(status, 1);
+      t.equal(stdout, '');
+      t.match(stderr, /^client-keystone-auth: internal error: [^\n]+; this is a bug, please report it\n$/);
+      t.match(stderr, says);
+    });
+  }
 }
+
+await t.test('on Node, the plugin reports', (t) =>
+  checkEnds(t, process.execPath, '--disable-warning=ExperimentalWarning'),
+);
+
+const withoutBun = RUNTIME === 'bun' ? false : 'npm run package -- --runtime bun, then npm test -- --packaged --made';
+await t.test('on Bun, the plugin reports', { skip: withoutBun }, async (t) => {
+  const bun = join(t.testdir({}), 'bun');
+  const { name, file } = hostTarget().bun;
+  writeFileSync(bun, await fetchPackageFile(name, file), { mode: 0o755 });
+  await checkEnds(t, bun);
+});
 
 await t.test('the webhook goes on after an error that nothing handles', async (t) => {
   const standIn = await startKeystoneForTest(t);

@@ -34,6 +34,7 @@ export function fakeHost(parts: Partial<Host> = {}): Host {
     exitNow: () => undefined,
     onUnhandledError: () => undefined,
     onIdle: () => undefined,
+    onExit: () => () => undefined,
     onSignal: () => () => undefined,
     raise: () => undefined,
     ...parts,

@@ -146,6 +146,7 @@ export async function runBundles(run: PluginRun, parts: HostParts = {}): Promise
     exitNow: () => undefined,
     onUnhandledError: () => undefined,
     onIdle: () => undefined,
+    onExit: () => () => undefined,
     personalVariables: () => own,
     setKubeconfigVariables: (variables) => Object.assign(env, variables),
     unsetVariables: () => undefined,

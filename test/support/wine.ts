@@ -1,9 +1,9 @@
 /** Runs the executable for Windows in Wine, on a Windows of its own and without a display. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import type { Runtime } from '../../scripts/package/runtimes.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Runner } from './fixture.ts';
@@ -49,16 +49,30 @@ function addRandomNumbers(prefix: string): void {
   execFileSync('x86_64-w64-mingw32-ld', ['-shared', '-e', '0', '-o', path, object]);
 }
 
+/** How long Wine's server waits for the next run, in seconds. It also ends after a test that was killed. */
+const SERVER_WAITS = 60;
+
 /** Starts a new Windows, which takes seconds. */
 export async function startWine(): Promise<Wine> {
   const folder = mkdtempSync(join(tmpdir(), 'cka-wine-'));
   const prefix = join(folder, 'prefix');
-  // The other libraries ask whether to download programs.
-  const env = { WINEPREFIX: prefix, WINEDEBUG: '-all', WINEDLLOVERRIDES: 'mscoree,mshtml,winemenubuilder.exe=d' };
+  mkdirSync(prefix);
+  // Wine ends a program with status 1 and no other word after an error of "virtual". The other libraries ask whether to
+  // download programs.
+  const quiet = { WINEDEBUG: '-all,err+virtual', WINEDLLOVERRIDES: 'mscoree,mshtml,winemenubuilder.exe=d' };
+  const env = { WINEPREFIX: prefix, ...quiet };
   const options = { env: { PATH: process.env['PATH'], HOME: folder, ...env }, cwd: folder };
-  await promisify(execFile)('wine', ['wineboot', '--init'], options);
+  // Without pipes, which the server and the services of Windows would keep open.
+  const start = async (program: string, ...args: string[]): Promise<void> => {
+    const [status] = (await once(spawn(program, args, { ...options, stdio: 'ignore' }), 'exit')) as [number | null];
+    if (status !== 0) throw new Error(`${[program, ...args].join(' ')} ended with status ${status}`);
+  };
+  // Debian's server ends with the last program, and Windows starts anew with the next one. A program that starts while the
+  // server ends can fail with status 1: "wine client error:0: recvmsg: Connection reset by peer".
+  await start('wineserver', `--persistent=${SERVER_WAITS}`);
+  await start('wine', 'wineboot', '--init');
   // Node runs on Windows 10 and newer.
-  await promisify(execFile)('wine', ['winecfg', '-v', 'win10'], options);
+  await start('wine', 'winecfg', '-v', 'win10');
   addRandomNumbers(prefix);
   let runs = 0;
   return {

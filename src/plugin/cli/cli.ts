@@ -14,8 +14,9 @@ import type { RunResult } from './run-to-end.ts';
 
 /** Runs a command line and exits: a document on stdout and status 0, or one line on stderr and another status. */
 export async function runCli(host: Host): Promise<void> {
-  reportUnexpectedEnd(host);
+  const hasReported = reportUnexpectedEnd(host);
   await runToEnd(host, (log) => dispatch(host, log));
+  hasReported();
   host.exitNow();
 }
 

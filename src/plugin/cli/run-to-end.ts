@@ -30,18 +30,28 @@ export function reportWriteFailure(host: Host, reason: string): void {
 }
 
 /**
- * Makes sure that the process never ends without a word, whatever a server or a library does: an error that nothing
- * handles, and a wait that nothing ends, are reported as failures.
+ * Makes sure that the process never ends without a word, whatever a server, a library or the runtime does: an error that
+ * nothing handles, a wait that nothing ends, and an end of the process before its result are reported as failures.
+ *
+ * @returns a function to call when the run has reported its result
  */
-export function reportUnexpectedEnd(host: Host): void {
-  const end = (error: unknown): void => {
+export function reportUnexpectedEnd(host: Host): () => void {
+  const report = (error: unknown): void => {
     host.setExitStatus(reportFailure(openLog(host), error));
+  };
+  const hasReported = host.onExit(() => {
+    report(new Error('the process ends, and there is no result'));
+  });
+  const end = (error: unknown): void => {
+    hasReported();
+    report(error);
     host.exitNow();
   };
   host.onUnhandledError(end);
   host.onIdle(() => {
     end(new Error('nothing is left to wait for, and there is no result'));
   });
+  return hasReported;
 }
 
 /**

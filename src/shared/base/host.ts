@@ -78,6 +78,8 @@ export interface Host {
   onUnhandledError(listener: (error: unknown) => void): void;
   /** Calls `listener` when nothing is left to wait for, before the process ends by itself. */
   onIdle(listener: () => void): void;
+  /** Calls `listener` when anything ends the process, except for a signal, until the returned function is called. */
+  onExit(listener: () => void): () => void;
   /** Calls `listener` on the signal until the returned function is called. */
   onSignal(signal: PromptSignal, listener: () => void): () => void;
   /** Sends a signal to this process. */
@@ -212,10 +214,10 @@ function loadAddon(path: string): unknown {
   return module.exports;
 }
 
-function onSignal(signal: PromptSignal, listener: () => void): () => void {
-  process.on(signal, listener);
+function listen(event: PromptSignal | 'exit', listener: () => void): () => void {
+  process.on(event, listener);
   return () => {
-    process.off(signal, listener);
+    process.off(event, listener);
   };
 }
 
@@ -264,11 +266,14 @@ export function makeProcessHost(): Host {
     exitNow,
     onUnhandledError: (listener) => {
       process.on('uncaughtException', listener);
+      // Bun reports these itself, with lines of the program, unless this event has a listener.
+      process.on('unhandledRejection', listener);
     },
     onIdle: (listener) => {
       process.once('beforeExit', listener);
     },
-    onSignal,
+    onExit: (listener) => listen('exit', listener),
+    onSignal: listen,
     raise: (signal) => {
       process.kill(process.pid, signal);
     },
