@@ -1,11 +1,13 @@
 // `npm test`: starts what the test files need (the built programs, a real Keystone, an identity provider), runs them,
 // says which files were slow, and prints the number of assertions as its last line.
 //
-// usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [--jitter SEED]... [TEST-FILE...] --unit: run the
-// files that need nothing. --stress: run the attacks on the cache and the random inputs in full size, one file at a time.
-// --packaged: build the single executable of this platform, and test it instead of the bundles. With --made, test the
-// one that `npm run package` has built. --jitter: delay things in the tests and in the programs at random; several seeds
-// run the files several times.
+// usage: node scripts/test.ts [--unit | --stress | --packaged [--made]] [--jitter SEED]... [TEST-FILE...]
+//
+// --unit: run the files that need nothing.
+// --stress: run the attacks on the cache and the random inputs in full size, one file at a time.
+// --packaged: build the single executable of this platform, and test it instead of the bundles.
+// --made: with --packaged, test the executable that `npm run package` has built.
+// --jitter: delay things in the tests and in the programs at random; several seeds run the files several times.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -9,16 +9,9 @@ import type { KeystoneGroup, TokenOwner } from '../../src/webhook/authn/token-ow
 import { mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
 import type { NamingRules } from '../../src/webhook/authn/user-info.ts';
 import { planRoleBindings } from '../../src/webhook/sync/synchronizer.ts';
+import { NAMING } from '../support/token-owner.ts';
 
 const PROJECT = '0123456789abcdef0123456789abcdef';
-
-const NAMING: NamingRules = {
-  usernameFormat: '%n',
-  groupFormat: '%n',
-  roleMappings: [],
-  allowedNames: [],
-  allowsMappedSystemNames: false,
-};
 
 function makeOwner(domain = 'corp', name = 'alice'): TokenOwner {
   return {

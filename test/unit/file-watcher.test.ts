@@ -6,10 +6,10 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { isAllowed } from '../../src/webhook/issuer/audience.ts';
 import { parseAudiences } from '../../src/webhook/issuer/audiences-file.ts';
-import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
 import { startFileWatcher } from '../../src/webhook/sources/file-watcher.ts';
 import { makeVirtualClock } from '../support/virtual-clock.ts';
 import type { VirtualClock } from '../support/virtual-clock.ts';
+import { OWNER } from '../support/token-owner.ts';
 
 const SECOND_MS = 1_000;
 
@@ -39,13 +39,8 @@ function watch(t: Test, text: string, parse: (text: string) => unknown = (conten
 }
 
 void t.test('the first half of a file is never applied, however valid it is', async (t) => {
-  const owner: TokenOwner = {
-    user: { id: 'u', name: 'bob' },
-    userDomain: { id: 'd', name: 'other' },
-    project: { id: 'p', name: 'web' },
-    projectDomain: { id: 'd', name: 'other' },
-    roles: ['member'],
-  };
+  const domain = { id: 'd', name: 'other' };
+  const owner = { ...OWNER, userDomain: domain, projectDomain: domain };
   const isOpen = (text: string): boolean => {
     const audience = parseAudiences(text, 'audiences.yaml').get('prod');
     return audience !== undefined && isAllowed(owner, audience);

@@ -3,33 +3,17 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { readKeystoneGroups, readTokenOwner } from '../../src/webhook/authn/token-owner.ts';
-import type { KeystoneGroup, TokenOwner } from '../../src/webhook/authn/token-owner.ts';
+import type { KeystoneGroup } from '../../src/webhook/authn/token-owner.ts';
 import { fillFormat } from '../../src/webhook/authn/kubernetes-name.ts';
 import { mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
-import type { NamingRules } from '../../src/webhook/authn/user-info.ts';
 import { classifyTokenShape } from '../../src/webhook/authn/token-shape.ts';
-
-const NAMING: NamingRules = {
-  usernameFormat: '%n',
-  groupFormat: '%n',
-  roleMappings: [],
-  allowedNames: [],
-  allowsMappedSystemNames: false,
-};
+import { NAMING, OWNER } from '../support/token-owner.ts';
 
 const DETAILS = {
   user: { id: 'u1', name: 'alice', domain: { id: 'd1', name: 'acme' } },
   project: { id: 'p1', name: 'web', domain: { id: 'd1', name: 'acme' } },
   is_domain: false,
   roles: [{ id: 'r1', name: 'reader' }, { id: 'r2', name: 'member' }, 'junk', {}],
-};
-
-const OWNER: TokenOwner = {
-  user: { id: 'u1', name: 'alice' },
-  userDomain: { id: 'd1', name: 'acme' },
-  project: { id: 'p1', name: 'web' },
-  projectDomain: { id: 'd1', name: 'acme' },
-  roles: ['reader', 'member'],
 };
 
 const DEVS: KeystoneGroup = { id: 'g1', name: 'devs', domainId: 'd2' };

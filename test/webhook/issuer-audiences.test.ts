@@ -4,15 +4,15 @@ import t from 'tap';
 import { isAllowed } from '../../src/webhook/issuer/audience.ts';
 import { parseAudiences } from '../../src/webhook/issuer/audiences-file.ts';
 import type { TokenOwner } from '../../src/webhook/authn/token-owner.ts';
+import { OWNER } from '../support/token-owner.ts';
 
 const PROJECT = 'c8e48b74036546c5b12bfc798932c4e2';
 const DOMAIN = 'ad46c8976da647fd85585c4db77c8ca0';
-const OWNER: TokenOwner = {
-  user: { id: 'u1', name: 'alice' },
+const IN_ACME: TokenOwner = {
+  ...OWNER,
   userDomain: { id: DOMAIN, name: 'acme' },
   project: { id: PROJECT, name: 'web' },
   projectDomain: { id: DOMAIN, name: 'acme' },
-  roles: ['reader', 'member'],
 };
 
 type Rule = Readonly<Record<string, unknown>>;
@@ -20,7 +20,7 @@ type Rule = Readonly<Record<string, unknown>>;
 function allows(rules: readonly Rule[], owner: Partial<TokenOwner> = {}): boolean {
   const text = JSON.stringify({ audiences: [{ name: 'a', allow: rules }] });
   const audience = parseAudiences(text, 'audiences.json').get('a');
-  return audience !== undefined && isAllowed({ ...OWNER, ...owner }, audience);
+  return audience !== undefined && isAllowed({ ...IN_ACME, ...owner }, audience);
 }
 
 void t.test('a rule needs all of its roles, and any of its projects and domains', (t) => {
@@ -61,11 +61,11 @@ void t.test('nobody gets a token by choosing a name', (t) => {
     allows([{ projects: ['acme/web'] }], { projectDomain: other }),
     'a project of the same name in another domain',
   );
-  const named = { ...OWNER.project, name: 'b/web' };
+  const named = { ...IN_ACME.project, name: 'b/web' };
   const domain = { id: other.id, name: 'acme/b' };
   t.notOk(allows([{ projects: ['acme/b'] }], { project: named }), 'a name with a slash');
   t.notOk(allows([{ projects: ['acme/*'] }], { projectDomain: domain }), 'a domain with a slash');
-  const star = { ...OWNER.project, name: '*' };
+  const star = { ...IN_ACME.project, name: '*' };
   t.notOk(allows([{ projects: ['other/web'] }], { project: star }), 'a project that is named *');
   t.notOk(allows([{ domains: [DOMAIN] }], { userDomain: { id: other.id, name: DOMAIN } }), 'a domain named like an ID');
   t.notOk(

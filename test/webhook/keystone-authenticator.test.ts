@@ -15,17 +15,10 @@ import { pickSize } from '../support/stress.ts';
 import { makeVirtualClock } from '../support/virtual-clock.ts';
 import type { VirtualClock } from '../support/virtual-clock.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
+import { OWNER } from '../support/token-owner.ts';
 
 const HOUR_MS = 3_600_000;
 const REVIEW_MS = 4_800;
-const OWNER: TokenOwner = {
-  user: { id: 'u1', name: 'alice' },
-  userDomain: { id: 'd1', name: 'acme' },
-  project: { id: 'p1', name: 'web' },
-  projectDomain: { id: 'd1', name: 'acme' },
-  roles: ['member'],
-};
-
 type Answer = ValidationResult | 'silence' | { readonly afterMs: number; readonly result: ValidationResult };
 
 interface Fixture {

@@ -18,6 +18,7 @@ import { issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { makeTestFolder } from '../support/webhook-settings.ts';
 import { failToStart, startWebhook } from '../support/webhook.ts';
 import type { TestWebhook } from '../support/webhook.ts';
+import { OWNER } from '../support/token-owner.ts';
 
 const WEB = 'c8e48b74036546c5b12bfc798932c4e2';
 const { id: ALICE } = findRecordedUser('alice');
@@ -430,7 +431,7 @@ void t.test('a cluster that never answers delays a review by one second', async 
     onSkipped: () => undefined,
   });
   let isDone = false;
-  void synchronize(OWNER, 'alice').then(() => (isDone = true));
+  void synchronize(SYNCHRONIZED, 'alice').then(() => (isDone = true));
   await clock.advance(999);
   t.equal(callCount, 1);
   t.notOk(isDone);
@@ -460,16 +461,15 @@ void t.test('a kubeconfig with an http:// server of another machine ends the sta
   t.match(ended, { status: 3, stderr: /the server in .*kubeconfig uses http:\/\/ and is not on this machine/ });
 });
 
-const OWNER: TokenOwner = {
-  user: { id: 'u1', name: 'alice' },
-  userDomain: { id: 'd1', name: 'acme' },
-  project: { id: 'p1', name: 'web' },
+const SYNCHRONIZED: TokenOwner = {
+  ...OWNER,
   projectDomain: { id: 'd2', name: 'other' },
   roles: ['member', 'a/b', 'system:masters', '', 'x%y'],
 };
 
 void t.test('namespaces and RoleBindings get names that Kubernetes accepts', async (t) => {
-  const choose = (format: string, owner: Partial<TokenOwner> = {}) => chooseNamespace({ ...OWNER, ...owner }, format);
+  const choose = (format: string, owner: Partial<TokenOwner> = {}) =>
+    chooseNamespace({ ...SYNCHRONIZED, ...owner }, format);
   t.equal(choose('%i'), 'p1');
   t.equal(choose('%d-%n-%i'), 'd1-web-p1', 'the domain of the user, as in Go');
   t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'x'.repeat(80) } }), 'p1', 'longer than 63 characters: the ID');
@@ -477,7 +477,7 @@ void t.test('namespaces and RoleBindings get names that Kubernetes accepts', asy
   t.equal(choose(`%n-%i`, { project: { id: 'p1', name: 'kube' } }), 'p1', 'a name of the cluster itself: the ID');
   t.equal(choose(`%i`, { project: { id: 'kube-system', name: 'x' } }), undefined);
   t.equal(choose(`%i`, { project: { id: 'A', name: 'x' } }), undefined);
-  t.strictSame(planRoleBindings(OWNER, 'al'), {
+  t.strictSame(planRoleBindings(SYNCHRONIZED, 'al'), {
     bindings: [{ name: 'u1_member', role: 'member', username: 'al' }],
     skippedRoles: ['a/b', 'system:masters', '', 'x%y'],
   });

@@ -68,7 +68,8 @@ export function computeFingerprint(host: Host, clusterJson: string): string | un
       if (value !== undefined && value !== '') fields.push(`${name}=${value}`);
     }
   }
-  // All but this one: an empty HOME means that there is no home folder; without the variable, it is the one in the system's accounts.
+  // All but this one: an empty HOME means that there is no home folder. Without the variable, the folder is the one in the
+  // system's accounts.
   if (env['HOME'] === '') fields.push('HOME=');
   // The presence of a secret decides which auth method is inferred.
   for (const name of SECRET_VARIABLES) {

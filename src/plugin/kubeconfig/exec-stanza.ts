@@ -16,7 +16,10 @@ export interface StanzaSettings {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Whether a stanza of this version must say how the plugin uses the terminal. `v1beta1` has a default, and kubectl 1.20 drops it. */
+/**
+ * Whether a stanza of this version must say how the plugin uses the terminal. `v1beta1` has a default, and kubectl 1.20
+ * drops it.
+ */
 const requiresInteractiveMode = (apiVersion: ApiVersion): boolean => apiVersion === `${API_GROUP}/v1`;
 
 /** Makes the exec stanza that `kubeconfig add` writes. */

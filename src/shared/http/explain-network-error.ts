@@ -52,8 +52,8 @@ const PROXY_UNREACHABLE: Explanation = {
 };
 
 /**
- * By the codes of Node, OpenSSL and BoringSSL, which Bun uses. `{name}` and `{setting}` are those of the {@link Peer}; {@link describeProxyParts} has
- * the others.
+ * By the codes of Node, OpenSSL and BoringSSL, which Bun uses. `{name}` and `{setting}` are those of the {@link Peer};
+ * {@link describeProxyParts} has the others.
  */
 const FAILURES: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: { code: 'unreachable', message: 'nothing listens there', hint: 'check {setting} and its port' },

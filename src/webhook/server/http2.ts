@@ -148,7 +148,8 @@ class Http2Connection {
     };
     this.#hasSentRequest = true;
     this.#openCount += 1;
-    // What a client does to its stream is not an error of the server. Not once(), which costs more for what happens once anyway.
+    // What a client does to its stream is not an error of the server. Not once(), which costs more for what happens once
+    // anyway.
     stream.on('error', ignore);
     stream.on('end', () => {
       this.#waiting.delete(waiting);
