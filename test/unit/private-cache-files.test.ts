@@ -9,8 +9,9 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { ensureCacheFolder, resolveCacheFolder } from '../../src/plugin/cache/cache-folder.ts';
@@ -23,7 +24,7 @@ import {
   refusalFileName,
   savedSecretFileName,
 } from '../../src/plugin/cache/file-names.ts';
-import { writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
+import { readRecordFile, writeAliasFile, writeRecordFile } from '../../src/plugin/cache/file-store.ts';
 import { forgetIdentity } from '../../src/plugin/cache/forget-identity.ts';
 import type { ForgetRequest } from '../../src/plugin/cache/forget-identity.ts';
 import { inspectFile } from '../../src/plugin/cache/inventory.ts';
@@ -33,8 +34,10 @@ import { prune } from '../../src/plugin/cache/prune.ts';
 import { listSavedSecrets, readSavedSecretNote, saveSecret } from '../../src/plugin/cache/saved-secret.ts';
 import { readTokenMetadata, writeTokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
 import type { TokenMetadata } from '../../src/plugin/cache/token-metadata.ts';
+import type { TokenRecord } from '../../src/plugin/cache/token-record.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
 import { fakeHost } from '../support/fake-host.ts';
+import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { rememberOneRefusal } from '../support/remember-refusal.ts';
 
 const uid = process.geteuid?.();
@@ -324,4 +327,22 @@ void t.test('empty settings of the cache folder count as unset', async (t) => {
   const windows = { platform: 'win32', env: { LOCALAPPDATA: '/local' } } as const;
   t.equal(resolveCacheFolder(fakeHost(windows))?.path, '/local/client-keystone-auth');
   t.strictSame(findCacheFolders(fakeHost({ home: () => undefined })), []);
+});
+
+const skipTrace = skipWithout('strace', () => canRun('strace', '-V'));
+
+void t.test('only a record with a refresh token waits for the disk', { skip: skipTrace }, async (t) => {
+  const folder = makeFolder(t);
+  const countWaits = (record: TokenRecord): number => {
+    const trace = join(t.testdirName, 'trace');
+    const store = JSON.stringify(resolve('src/plugin/cache/file-store.ts'));
+    const values = [folder, OWN, record].map((value) => JSON.stringify(value)).join(', ');
+    const script = `import(${store}).then(({ writeRecordFile }) => writeRecordFile(${values}));`;
+    const command = ['-f', '-e', 'trace=fsync,fdatasync', '-o', trace, process.execPath, '-e', script];
+    execFileSync('strace', command, { stdio: ['ignore', 'ignore', 'inherit'] });
+    t.same(readRecordFile(folder, OWN), record);
+    return readFileSync(trace, 'utf8').match(/\bf(?:data)?sync\(/g)?.length ?? 0;
+  };
+  t.equal(countWaits(RECORD), 0, 'any other token is only a login away');
+  t.equal(countWaits({ ...RECORD, refresh: 'gAAAA-refresh' }), 1);
 });

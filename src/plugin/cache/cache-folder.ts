@@ -134,10 +134,22 @@ function isReachableSafely(path: string, demands: Demands): boolean {
   return true;
 }
 
+/**
+ * The folders that lead safely to folders of the cache, as far as a run has checked them. Only root and the user can
+ * change such a way, so no other user can have changed it since: it is checked once. The folder at its end is checked
+ * again each time, because it can be gone by then.
+ */
+export type SafeWays = Set<string>;
+
 /** Checks where the folder is; returns whether its parent exists. */
-function checkWay(path: string, demands: Demands): boolean {
+function checkWay(path: string, demands: Demands, safeWays: SafeWays | undefined): boolean {
+  const parent = dirname(path);
+  if (safeWays?.has(parent) === true) return true;
   try {
-    return isReachableSafely(dirname(path), demands);
+    const exists = isReachableSafely(parent, demands);
+    // Another user can change a way that only notes may take.
+    if (exists && demands.isMovable !== true) safeWays?.add(parent);
+    return exists;
   } catch (error) {
     const reason = error instanceof CacheError ? error.message : getErrorCode(error);
     throw new CacheError(`${path} is not safe for tokens: ${reason}`, { hint: FOLDER_HINT });
@@ -152,13 +164,14 @@ function failToUse(path: string, error: unknown): CacheError {
 /**
  * Checks that the folder and all folders above it are safe to read tokens from, or that it can be created safely.
  *
+ * @param safeWays the ways that this run has checked; none by default
  * @returns whether it exists
  * @throws CacheError that names the first problem
  */
-export function checkCacheFolder({ path, uid, isMovable }: CacheFolder): boolean {
+export function checkCacheFolder({ path, uid, isMovable }: CacheFolder, safeWays?: SafeWays): boolean {
   try {
     const demands = isMovable === undefined ? {} : { isMovable };
-    if (uid !== undefined && !checkWay(path, { uid, ...demands })) return false;
+    if (uid !== undefined && !checkWay(path, { uid, ...demands }, safeWays)) return false;
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return false;
     if (!stats.isDirectory()) throw new CacheError(`${path} is not a folder`, { hint: FOLDER_HINT });
@@ -188,16 +201,18 @@ function makeFolders(path: string): void {
 /**
  * Creates the folder if it does not exist. An existing folder stays as it is.
  *
+ * @param safeWays as for {@link checkCacheFolder}
  * @throws CacheError if it cannot be created or is not safe
  */
-export function ensureCacheFolder(folder: CacheFolder): void {
+export function ensureCacheFolder(folder: CacheFolder, safeWays?: SafeWays): void {
   const { path } = folder;
-  if (checkCacheFolder(folder)) return;
+  if (checkCacheFolder(folder, safeWays)) return;
   try {
     makeFolders(path);
   } catch (error) {
     const reason = getErrorCode(error);
     throw new CacheError(`the cache folder ${path} cannot be created (${reason})`, { cause: error, hint: FOLDER_HINT });
   }
+  // All of the way, of which a part may be new.
   checkCacheFolder(folder);
 }

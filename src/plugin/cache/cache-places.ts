@@ -1,6 +1,6 @@
 import type { CacheError } from '../../shared/base/errors.ts';
 import { checkCacheFolder, ensureCacheFolder } from './cache-folder.ts';
-import type { CacheFolder } from './cache-folder.ts';
+import type { CacheFolder, SafeWays } from './cache-folder.ts';
 import { makeCachePart } from './cache-part.ts';
 import type { CachePart } from './cache-part.ts';
 
@@ -46,16 +46,22 @@ const preparing =
  *
  * @param folders in the order in which they are tried
  * @param onFailure called with the first failure of each folder
+ * @param safeWays what all parts of a run share; see {@link SafeWays}
  */
 export function makeCachePlaces(
   folders: readonly CacheFolder[],
   onFailure: (error: CacheError, folder: CacheFolder) => void,
+  safeWays: SafeWays = new Set(),
 ): CachePlaces {
   const places = folders.map((folder): Place => {
     const part = makeCachePart(folder, (error) => {
       onFailure(error, folder);
     });
-    return { part, check: once(checkCacheFolder), create: once(ensureCacheFolder) };
+    const check = once<CacheFolder>((each) => void checkCacheFolder(each, safeWays));
+    const create = once<CacheFolder>((each) => {
+      ensureCacheFolder(each, safeWays);
+    });
+    return { part, check, create };
   });
   const search = <T>(act: (folder: CacheFolder) => T | undefined): T | undefined => {
     for (const { part, check } of places) {

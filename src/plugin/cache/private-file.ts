@@ -144,12 +144,20 @@ export function removePrivateFile(path: string, uid: number | undefined): boolea
  * Writes `content` to the file `name` in `folder`, and replaces an existing file in one step.
  *
  * @param expiresAt ms since 1970, UTC; becomes the modification time, so that pruning reads no file
+ * @param mayBeLost whether a power failure may take it: a run makes it again without a user, and a checksum shows that it
+ *   is incomplete. To wait for the disk would take a tenth of a login.
  * @throws CacheError if the file cannot be written
  */
-export function writePrivateFile(folder: string, name: string, content: string | Buffer, expiresAt: number): void {
+export function writePrivateFile(
+  folder: string,
+  name: string,
+  content: string | Buffer,
+  expiresAt: number,
+  mayBeLost = false,
+): void {
   const temporaryName = makeTemporaryFileName(name);
   try {
-    replacePrivateFile({ folder, name, content, temporaryName, modifiedAt: expiresAt });
+    replacePrivateFile({ folder, name, content, temporaryName, modifiedAt: expiresAt, mayBeLost });
   } catch (error) {
     throw new CacheError(`the cache folder ${folder} cannot be written to (${getErrorCode(error)})`, { cause: error });
   }

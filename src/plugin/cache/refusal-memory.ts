@@ -31,7 +31,11 @@ export function makeRefusalMemory(notes: NotePlaces, callers: CallerProcesses, h
       });
     },
     forgetRefusals(key) {
+      // A folder can be in several kinds of places.
+      const done = new Set<string>();
       notes.search((folder) => {
+        if (done.has(folder.path)) return;
+        done.add(folder.path);
         forgetRefusals(folder, key);
       });
     },

@@ -242,6 +242,8 @@ export function rememberRefusal(
     refusalFileName(key),
     serializeWithChecksum({ key, entries: entries.map(toJson) }),
     endsAt,
+    // After a power failure, the process that keys the tags is gone too.
+    true,
   );
 }
 

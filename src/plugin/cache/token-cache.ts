@@ -6,7 +6,7 @@ import { CacheError } from '../../shared/base/errors.ts';
 import type { Host } from '../../shared/base/host.ts';
 import type { WaitFor } from '../../shared/base/long-wait.ts';
 import { resolveCacheFolder } from './cache-folder.ts';
-import type { CacheFolder } from './cache-folder.ts';
+import type { CacheFolder, SafeWays } from './cache-folder.ts';
 import { makeCachePlaces } from './cache-places.ts';
 import type { CachePlaces } from './cache-places.ts';
 import { describeProblem, makeWarner } from './cache-problem.ts';
@@ -46,7 +46,7 @@ export interface TokenCache extends HandOutLog, RefusalMemory {
   /** Reads the token stored under `key`, or under the key that the alias of this name leads to. */
   read(key: string): Promise<CachedToken | undefined>;
   /**
-   * Stores a record and the aliases that lead to it, and removes expired files.
+   * Stores a record and the aliases that lead to it, forgets the refusals of its key, and removes expired files.
    *
    * @param owner undefined leaves the stored metadata of the key unchanged
    */
@@ -109,7 +109,8 @@ function openPlaces({ host, storage }: CacheSettings, callers: CallerProcesses):
       if (folder === configured || isOfKeyring) problem ??= { error, folder, isOfKeyring };
     };
   // If the keyring fails, the lock and the memory of refusals still work, because they are files.
-  const files = makeCachePlaces(all, noteProblem(false));
+  const safeWays: SafeWays = new Set();
+  const files = makeCachePlaces(all, noteProblem(false), safeWays);
   const firstFolder = files.findFirst();
   const recordFolders = isKeyring && firstFolder !== undefined ? [firstFolder] : all;
   const noteFolders = storage === 'none' ? listFallbackFolders(host) : all;
@@ -117,10 +118,10 @@ function openPlaces({ host, storage }: CacheSettings, callers: CallerProcesses):
     firstFolder,
     isConfigured: firstFolder === configured,
     files,
-    records: makeCachePlaces(firstFolder === undefined ? [] : recordFolders, noteProblem(isKeyring)),
+    records: makeCachePlaces(firstFolder === undefined ? [] : recordFolders, noteProblem(isKeyring), safeWays),
     // Without metadata only lists of tokens show less, so a failure needs no warning.
-    metadata: makeCachePlaces(all, () => undefined),
-    notes: makeNotePlaces(noteFolders, listHiddenFolders(host, callers)),
+    metadata: makeCachePlaces(all, () => undefined, safeWays),
+    notes: makeNotePlaces(noteFolders, listHiddenFolders(host, callers), safeWays),
     terminalTurns: makeTerminalTurns(host, noteFolders),
     problemOfFolder: problem,
     findProblem: () => problem,

@@ -164,8 +164,8 @@ async function exchangeOnce(
   };
   return getOneAtATime(login, shared, take, async () => {
     const { record, owner } = await sendExchange(login, exchange, keystone, key);
-    cache.forgetRefusals(key);
     if (keystone.isCacheable) await cache.store(key, record, aliases, owner);
+    else cache.forgetRefusals(key);
     return record;
   });
 }

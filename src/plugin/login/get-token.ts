@@ -92,8 +92,9 @@ export async function logInOnce(login: LoginContext, revokedToken: string | unde
   };
   return getOneAtATime(login, shared, take, async (last) => {
     const { key, record, owner, cacheable } = (await renew(login, last)) ?? (await logIn(login));
-    cache.forgetRefusals(cacheKey);
     const isCacheable = cacheable && isKeyUnchanged(login);
+    // A stored token forgets the refusals of its own key.
+    if (!isCacheable || key !== cacheKey) cache.forgetRefusals(cacheKey);
     if (isCacheable) await cache.store(key, record, makeAliases(login, key), owner);
     else if (cacheable) reporter.debug('the token is not cached: the identity changed during the login');
     return { key, record, isCacheable };

@@ -1,5 +1,5 @@
 /** Writes files that only their owner can access. */
-import { closeSync, constants, fsyncSync, futimesSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, futimesSync, lstatSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { renameOver } from './rename-over.ts';
 
@@ -19,10 +19,12 @@ export interface PrivateFile {
   readonly temporaryName: string;
   /** The modification time, ms since 1970, UTC; the time of writing by default. */
   readonly modifiedAt?: number;
+  /** After a power failure, the file may be empty under its final name; nothing but its content is lost. */
+  readonly mayBeLost?: boolean;
 }
 
-/** Creates a file that is complete on the disk when this returns. */
-function writeNew(path: string, { content, modifiedAt }: PrivateFile): void {
+/** Creates a file that is complete on the disk when this returns, unless it may be lost. */
+function writeNew(path: string, { content, modifiedAt, mayBeLost }: PrivateFile): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | SAFE_OPEN, FILE_MODE);
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
@@ -30,7 +32,7 @@ function writeNew(path: string, { content, modifiedAt }: PrivateFile): void {
     while (offset < bytes.length) offset += writeSync(fd, bytes, offset);
     if (modifiedAt !== undefined) futimesSync(fd, modifiedAt / 1000, modifiedAt / 1000);
     // Without this, a power failure can leave an empty file under the final name.
-    fsyncSync(fd);
+    if (mayBeLost !== true) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
@@ -48,7 +50,8 @@ export function ensurePrivateFile(path: string): void {
 /** Removes a file if that is possible. */
 export function removeQuietly(path: string): void {
   try {
-    rmSync(path, { force: true });
+    // Most files that are removed like this do not exist, and on Bun a failed removal takes longer than this look.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) rmSync(path, { force: true });
   } catch {
     // What keeps a file from being written also keeps it from being removed.
   }
