@@ -125,10 +125,50 @@ const withoutCopies: Plugin = {
   },
 };
 
+/** What few runs use, and what is imported of it by name. */
+const LATE: Readonly<Record<string, readonly string[]>> = {
+  'node:child_process': ['execFile', 'execFileSync', 'spawn'],
+  'node:timers/promises': ['setTimeout'],
+  'node:tty': ['ReadStream', 'WriteStream'],
+  which: ['sync'],
+};
+
+/** Loads what {@link LATE} lists when it is first used. A name that it lacks is undefined. */
+const lateModules: Plugin = {
+  name: 'late modules',
+  setup(build) {
+    const names = new RegExp(`^(?:${Object.keys(LATE).join('|')})$`);
+    build.onResolve({ filter: names }, ({ path, namespace }) => {
+      if (namespace !== 'late module') return { path, namespace: 'late module' };
+      return path.startsWith('node:') ? { path, external: true } : undefined;
+    });
+    build.onLoad({ filter: /^/, namespace: 'late module' }, ({ path }) => ({
+      contents: `module.exports = {
+        ${(LATE[path] ?? []).map((name) => `get ${name}() { return require('${path}').${name}; }`).join(',')}
+      };`,
+      resolveDir: '.',
+    }));
+  },
+};
+
+/** The parser of yargs makes a `require` for configuration files, which it never reads here. */
+const withoutRequire: Plugin = {
+  name: 'without a require of the parser',
+  setup(build) {
+    build.onResolve({ filter: /^node:module$/ }, ({ path }) => ({ path, namespace: 'no require' }));
+    build.onLoad({ filter: /^/, namespace: 'no require' }, () => ({
+      contents: 'export const createRequire = undefined;',
+    }));
+  },
+};
+
+/** What the bundles of our own code leave for later, or leave out. */
+const OWN_PLUGINS = [lateModules, withoutRequire];
+
 /** How got is bundled without unused parts (see also scripts/lib/got-shims.ts). */
 const gotReplacements = {
   // The first one that resolves a name decides.
-  plugins: [withoutUnusedParts, withoutCopies],
+  plugins: [withoutUnusedParts, lateModules, withoutCopies],
   define: { FormData: 'Never', Headers: 'Never', ReadableStream: 'Never', 'Intl.ListFormat': 'LateListFormat' },
   inject: ['scripts/lib/got-shims.ts'],
 };
@@ -303,6 +343,7 @@ await make(SLOW, {
   ...moduleUrl,
   entryPoints: ['src/plugin/cli/cli.ts'],
   plugins: [
+    ...OWN_PLUGINS,
     ...SEPARATE.map(({ name, file }) => requireAtRunTime(name, file)),
     requireAtRunTime(/^\.\.\/commands\/run-command\.ts$/, './commands.cjs'),
   ],
@@ -310,7 +351,7 @@ await make(SLOW, {
 await make('dist/commands.cjs', {
   ...moduleUrl,
   entryPoints: ['src/plugin/commands/run-command.ts'],
-  plugins: [lateStringWidth, ...SEPARATE.map(({ name, file }) => requireAtRunTime(name, file))],
+  plugins: [...OWN_PLUGINS, lateStringWidth, ...SEPARATE.map(({ name, file }) => requireAtRunTime(name, file))],
 });
 await make('dist/keyring.cjs', {
   entryPoints: ['src/plugin/cache/keyring-process.ts'],

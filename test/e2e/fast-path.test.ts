@@ -235,4 +235,5 @@ async function checkLoaded(t: Test, settings: Readonly<Record<string, string>>):
   const parses = miss.files.some((file) => file.endsWith('yaml.cjs'));
   t.equal(parses, 'OS_CLOUD' in settings, 'only a run with a clouds.yaml loads the YAML parser');
   t.ok(miss.builtins.some((name) => SLOW_BUILTINS.test(name)));
+  t.notOk(miss.builtins.includes('NativeModule child_process'), 'a run that starts no program loads nothing for it');
 }

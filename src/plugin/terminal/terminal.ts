@@ -35,10 +35,10 @@ const DEVICES: Partial<Record<NodeJS.Platform, Device>> = {
 const UNIX_DEVICE: Device = { input: '/dev/tty', output: '/dev/tty' };
 
 /** The prompt library ends the stream that it wrote to, but the next prompt needs it too. */
-class UnendingWriteStream extends WriteStream {
-  override end(): this {
-    return this;
-  }
+function makeUnendingStream(fd: number): WriteStream {
+  const stream = new WriteStream(fd);
+  stream.end = () => stream;
+  return stream;
 }
 
 function openOrClose<T>(path: string, flags: string, use: (fd: number) => T): T {
@@ -78,7 +78,7 @@ function openAnotherTerminal(host: Host): Terminal | undefined {
   try {
     const opened = openOrClose(device.input, readMode, (fd) => new ReadStream(fd));
     input = opened;
-    const output = openOrClose(device.output, writeMode, (fd) => new UnendingWriteStream(fd));
+    const output = openOrClose(device.output, writeMode, makeUnendingStream);
     return {
       input: opened,
       output,
