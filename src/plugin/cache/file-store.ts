@@ -17,7 +17,7 @@ export function readRecordFile({ path, uid }: CacheFolder, key: string): TokenRe
 export function writeRecordFile({ path }: CacheFolder, key: string, record: TokenRecord): void {
   // Without its refresh token, the user would have to log in again.
   const mayBeLost = record.refresh === undefined;
-  writePrivateFile(path, tokenFileName(key), serializeRecord(key, record), computeRetentionEnd(record), mayBeLost);
+  writePrivateFile(path, tokenFileName(key), serializeRecord(key, record), computeRetentionEnd(record), { mayBeLost });
 }
 
 /** @throws CacheError if the file exists and cannot be removed */
@@ -36,7 +36,7 @@ export function readAliasFile({ path, uid }: CacheFolder, name: string): Alias |
  * @throws CacheError
  */
 export function writeAliasFile({ path }: CacheFolder, name: string, alias: Alias, expiresAt: number): void {
-  writePrivateFile(path, aliasFileName(name), serializeAlias(name, alias), expiresAt, true);
+  writePrivateFile(path, aliasFileName(name), serializeAlias(name, alias), expiresAt, { mayBeLost: true });
 }
 
 /** Opens the store of the record files. */

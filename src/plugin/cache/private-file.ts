@@ -153,7 +153,7 @@ export function writePrivateFile(
   name: string,
   content: string | Buffer,
   expiresAt: number,
-  mayBeLost = false,
+  { mayBeLost = false }: { readonly mayBeLost?: boolean } = {},
 ): void {
   const temporaryName = makeTemporaryFileName(name);
   try {

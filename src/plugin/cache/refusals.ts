@@ -243,7 +243,7 @@ export function rememberRefusal(
     serializeWithChecksum({ key, entries: entries.map(toJson) }),
     endsAt,
     // After a power failure, the process that keys the tags is gone too.
-    true,
+    { mayBeLost: true },
   );
 }
 

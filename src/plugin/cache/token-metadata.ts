@@ -87,7 +87,7 @@ export function writeTokenMetadata(
   const { insecure, ...files } = trust ?? {};
   const tlsTrust = trust === undefined ? {} : { trust: { ...files, ...(insecure ? { insecure: 'yes' } : {}) } };
   const content = { key, ...names, method, keystone, expiresAt, storage, ...flags, ...tlsTrust, exchange };
-  writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), retentionEnd, true);
+  writePrivateFile(path, metadataFileName(key), serializeWithChecksum(content), retentionEnd, { mayBeLost: true });
 }
 
 function parseTlsTrust(content: JsonObject | undefined): TlsTrust | undefined {

@@ -31,5 +31,7 @@ export function isWarned(folder: CacheFolder, command: string): boolean {
  */
 export function markWarned(folder: CacheFolder, command: string, now: number): void {
   const commands = [command, ...readCommands(folder)].slice(0, MAX_COMMANDS);
-  writePrivateFile(folder.path, WARNED_FILE_NAME, serializeWithChecksum({ commands }), now + MEMORY_MS, true);
+  writePrivateFile(folder.path, WARNED_FILE_NAME, serializeWithChecksum({ commands }), now + MEMORY_MS, {
+    mayBeLost: true,
+  });
 }
