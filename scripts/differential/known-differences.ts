@@ -23,6 +23,9 @@ const MOVED = /^(?:(?:user_|project_)?domain_(?:id|name)|(?:project|tenant)_(?:i
 /** Profiles of openstacksdk with a domain below `auth`. */
 const PROFILES_WITH_DOMAINS = ['auro', 'fuga', 'ovh-us'];
 
+/** The name that openstacksdk has for an older one. */
+const unifyKey = (key: string): string => key.replace('tenant', 'project');
+
 /** Whether a moved key is below `auth`, and once more next to it, in a variable or in a flag. */
 function hasKeyBelowAuthAndElsewhere(files: Case['files'], given: Readonly<Record<string, string>>): boolean {
   const [below, elsewhere] = [new Set<string>(), new Set<string>()];
@@ -33,16 +36,31 @@ function hasKeyBelowAuthAndElsewhere(files: Case['files'], given: Readonly<Recor
       if (key === 'profile' && PROFILES_WITH_DOMAINS.includes(String(inner))) {
         for (const domain of ['user_domain_name', 'project_domain_name']) below.add(domain);
       }
-      if (MOVED.test(key)) (isBelow ? below : elsewhere).add(key.replace('tenant', 'project'));
+      if (MOVED.test(key)) (isBelow ? below : elsewhere).add(unifyKey(key));
       visit(inner, key === 'auth');
     }
   };
   visit(files, false);
   for (const name of Object.keys(given)) {
     const key = name.replace(/^OS_/, '').replaceAll('-', '_').toLowerCase();
-    if (MOVED.test(key)) elsewhere.add(key.replace('tenant', 'project'));
+    if (MOVED.test(key)) elsewhere.add(unifyKey(key));
   }
   return [...below].some((key) => elsewhere.has(key));
+}
+
+/** Whether a key of a file is empty, and has a value at another place of the files. */
+function hasEmptyAndSetKey(files: Case['files']): boolean {
+  const [empty, set] = [new Set<string>(), new Set<string>()];
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(visit);
+    if (!isJsonObject(value)) return;
+    for (const [key, inner] of Object.entries(value)) {
+      (inner === '' ? empty : set).add(unifyKey(key));
+      visit(inner);
+    }
+  };
+  visit(files);
+  return [...empty].some((key) => set.has(key));
 }
 
 /** All of them. A difference that none of them explains fails `npm run differential`. */
@@ -71,6 +89,12 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
       'certificate is not checked.',
     explains: ({ fields }, { env }) =>
       Object.keys(fields).join() === 'authorities' && ('OS_INSECURE' in env || 'OS_VERIFY' in env),
+  },
+  {
+    reason:
+      'An empty value in a file counts as unset: a template has left it empty. openstack lets it take the place of a ' +
+      'value in a weaker place.',
+    explains: (_difference, { files }) => hasEmptyAndSetKey(files),
   },
   {
     reason: 'The auth method of a flag is meant, and wins against a password in the environment or in clouds.yaml.',

@@ -57,6 +57,16 @@ const USERS: readonly Group[] = [
     ['user_id', 'alice-id'],
     ['user_domain_name', 'dom'],
   ],
+  [
+    ['user_id', 'alice-id'],
+    ['username', 'alice'],
+    ['user_domain_id', 'dom-id'],
+    ['user_domain_name', 'dom'],
+  ],
+  [
+    ['username', 'ali/ce: "å" 😀'],
+    ['user_domain_name', 'My Domain'],
+  ],
 ];
 
 const SCOPES: readonly Group[] = [
@@ -80,8 +90,18 @@ const SCOPES: readonly Group[] = [
     ['project_name', 'demo'],
     ['domain_name', 'plain'],
   ],
+  [
+    ['project_name', "d'e/m: o #1"],
+    ['project_domain_id', 'dom-id'],
+    ['project_domain_name', 'dom'],
+  ],
   [['tenant_name', 'demo']],
   [['tenant_id', 'demo-id']],
+  [
+    ['tenant_id', 'demo-id'],
+    ['tenant_name', 'demo'],
+    ['project_domain_name', 'dom'],
+  ],
   [['domain_name', 'plain']],
   [['domain_id', 'plain-id']],
   [['system_scope', 'all']],
@@ -139,10 +159,21 @@ const LEFTOVERS: readonly Group[] = [
   [['passcode', '123456']],
 ];
 
+/** Settings without a value, as an openrc of a dashboard or a template leaves them. */
+const EMPTY: readonly Group[] = [
+  ...['auth_url', 'auth_type', 'username', 'user_id', 'user_domain_id', 'user_domain_name', 'password', 'token'],
+  ...['project_id', 'project_name', 'project_domain_id', 'project_domain_name', 'domain_id', 'domain_name'],
+  ...['tenant_id', 'tenant_name', 'system_scope', 'trust_id', 'region_name', 'cacert', 'cert', 'key'],
+  ...['identity_api_version', 'application_credential_id', 'application_credential_secret', 'passcode', 'profile'],
+].map((name): Group => [[name, '']]);
+
 /** A Keystone on this machine. */
 export const LOOPBACK_URL = 'http://127.0.0.1:5000/v3';
 
-const URLS = [LOOPBACK_URL, 'https://one.example/v3', 'https://two.example:5000', 'https://two.example/identity/v3/'];
+const URLS = [
+  ...[LOOPBACK_URL, 'https://one.example/v3', 'https://two.example:5000', 'https://two.example/identity/v3/'],
+  ...['https://three.example:5000/', 'https://Four.Example:443/v3', 'https://four.example/identity'],
+];
 const PROFILES = ['own', 'citycloud', 'elastx', 'catalyst', 'switchengines', 'otc', 'auro', 'unknown-profile'];
 
 const EXTRAS: readonly Group[] = [
@@ -155,6 +186,8 @@ const EXTRAS: readonly Group[] = [
   [['verify', false]],
   [['verify', true]],
   [['insecure', true]],
+  [['insecure', 'True']],
+  [['insecure', false]],
   [
     ['cert', CASE_FILES.certAndKey],
     ['key', CASE_FILES.key],
@@ -355,6 +388,7 @@ export const cases: fc.Arbitrary<Case> = fc
   .record({
     login: logins,
     leftover: sometimes(LEFTOVERS, ['env'], 4),
+    empty: sometimes(EMPTY, ['env', 'env', 'auth', 'top', 'secure auth'], 5),
     extra: sometimes(EXTRAS, ['env', 'top', 'top', 'secure top'], 6),
     extra2: sometimes(EXTRAS, ['env', 'top', 'top', 'secure top'], 2),
     cloud: fc.constantFrom('variable', 'flag', 'variable', 'one'),
@@ -362,8 +396,8 @@ export const cases: fc.Arbitrary<Case> = fc
     hasXdgConfigHome: fc.boolean(),
     more: fc.oneof({ weight: 6, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: fc.constantFrom(...AMBIENT) }),
   })
-  .map(({ login, leftover, extra, extra2, cloud, place, hasXdgConfigHome, more }) => {
-    const settings = [...leftover, ...extra2, ...extra, ...login.settings];
+  .map(({ login, leftover, empty, extra, extra2, cloud, place, hasXdgConfigHome, more }) => {
+    const settings = [...empty, ...leftover, ...extra2, ...extra, ...login.settings];
     // Without a name, only a file or only variables make a whole login.
     const chosen = login.name === 'variables' && cloud === 'flag' ? 'envvars' : cloud;
     return buildCase(settings, { cloud: chosen, place, more }, hasXdgConfigHome);
