@@ -4,6 +4,8 @@
  * bench/startup.svg and bench/login.svg. Where Go is installed, it also measures a credential plugin in Go, which makes a
  * token without any request.
  *
+ * Two more programs on Bun are compiled like the plugin and do nothing: they show what Bun itself takes.
+ *
  * The speed of a busy machine changes within a second, by more than the differences that matter here. Therefore the
  * cases alternate, and every other round runs backward. A run is compared only with the `node -e 0` of its own round.
  * The result is the median of these ratios, with its 95 % confidence interval. The programs are copied and read anew
@@ -30,7 +32,7 @@ import type { Estimate } from './lib/estimate.ts';
 import { findGo } from './lib/go.ts';
 import { AWS_AUTHENTICATOR, buildGoTools, findGoToolPath } from './lib/go-tools.ts';
 import { makePki } from './lib/pki.ts';
-import { makeBothExecutables } from './package/both-runtimes.ts';
+import { makeBothExecutables, makeSmallestPrograms } from './package/both-runtimes.ts';
 import { XZ_LEVELS } from './package/system-files.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 100);
@@ -40,6 +42,8 @@ const REFERENCE = '`node -e 0`';
 const HIT_ON_BUN = 'cache hit, Bun';
 const HIT_ON_NODE = 'cache hit, Node';
 const LOGIN_ON_BUN = 'login, Bun';
+const EMPTY = 'empty program, Bun';
+const EMPTY_WITH_FILES = 'empty program with `node:fs` and `node:path`, Bun';
 const AWS = '`aws-iam-authenticator token`';
 
 const run = promisify(execFile);
@@ -132,6 +136,7 @@ async function findAwsAuthenticator(): Promise<string | undefined> {
 const home = mkdtempSync(join(tmpdir(), 'bench-'));
 try {
   const { bun, node: packagedNode } = await makeBothExecutables(home);
+  const smallest = await makeSmallestPrograms(home);
   const node = join(home, 'node');
   copyFileSync(process.execPath, node);
   const aws = await findAwsAuthenticator();
@@ -160,11 +165,13 @@ try {
     AWS_SECRET_ACCESS_KEY: 'b',
     AWS_REGION: 'us-east-1',
   };
-  // The hits on Bun run next to their reference.
+  // The hits on Bun run next to their references.
   const cases: readonly Case[] = [
     { name: HIT_ON_BUN, argv: [bun], env, expected },
     { name: REFERENCE, argv: [node, '-e', '0'], env, expected: '' },
     { name: `${HIT_ON_BUN}, by kubectl`, argv: [bun], env: byKubectl, expected },
+    { name: EMPTY, argv: [smallest.empty], env, expected: '' },
+    { name: EMPTY_WITH_FILES, argv: [smallest.withFiles], env, expected: '' },
     { name: HIT_ON_NODE, argv: [packagedNode], env, expected },
     { name: `${HIT_ON_NODE}, by kubectl`, argv: [packagedNode], env: byKubectl, expected },
     { name: 'cache hit, unpackaged', argv: unpackaged, env, expected },
@@ -176,7 +183,7 @@ try {
   ];
   // The fast path does not trust a file that was written a moment ago.
   while (!isReliableStamp(stampFile(pki.ca), Date.now())) await sleep(100);
-  const samples = await measure(cases, [bun, packagedNode, node]);
+  const samples = await measure(cases, [bun, packagedNode, node, ...Object.values(smallest)]);
   await keystone.close();
   const figures = cases.map(({ name }, index) => summarize(name, samples[index] ?? [], samples[1] ?? []));
   const find = (name: string): Figures => {
@@ -207,7 +214,8 @@ try {
 ${String(ROUNDS)} rounds, each with one run of every case. ${describeMachine()}, load ${loadavg()[0]?.toFixed(1) ?? '?'}
 from other programs. The Keystone is the stand-in of the tests, over TLS on loopback. CPU is the user and system time of the plugin
 alone. RSS is the largest value. A ratio compares a run with \`node -e 0\` in the same round: the median of all rounds, and
-its 95 % confidence interval. "Bun" and "Node" are executables on that runtime.
+its 95 % confidence interval. "Bun" and "Node" are executables on that runtime. An empty program on Bun only ends; a cache
+hit cannot take less than one that loads \`node:fs\` and \`node:path\`, whatever its limit is.
 
 ${renderTable(figures)}
 

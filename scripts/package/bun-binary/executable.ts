@@ -37,7 +37,6 @@ const COMPILE_OPTIONS = [
   '--no-compile-autoload-bunfig',
   '--no-compile-autoload-tsconfig',
   '--no-compile-autoload-package-json',
-  `--asset=${KEYRING_ADDON}`,
 ];
 
 const run = promisify(execFile);
@@ -80,6 +79,38 @@ async function writeScrubbedBun({ name, file, system, processor }: BunSource, pa
 const getCompileTarget = ({ system, processor }: BunSource): string =>
   system === 'linux' ? 'bun' : `bun-${system}-${processor}`;
 
+/** What a program consists of. */
+interface ProgramFiles {
+  /** Writes `main.cjs` and what it loads to a folder. */
+  readonly write: (folder: string) => Promise<void>;
+  /** Names of files in that folder that the program reads. */
+  readonly assets: readonly string[];
+}
+
+/** Compiles a program to an executable. */
+async function compile(target: Target, { write, assets }: ProgramFiles, path: string): Promise<void> {
+  const [source, host] = [target.bun, hostTarget().bun];
+  const staging = await mkdtemp(join(dirname(path), '.making-'));
+  try {
+    const [folder, compiler, runtime] = [join(staging, 'bundles'), join(staging, 'compiler'), join(staging, 'runtime')];
+    await mkdir(folder);
+    await write(folder);
+    await writeScrubbedBun(source, runtime);
+    await writeFile(compiler, await fetchPackageFile(host.name, host.file), { mode: 0o755 });
+    const executable = [`--target=${getCompileTarget(source)}`, `--compile-executable-path=${resolve(runtime)}`];
+    const options = [...COMPILE_OPTIONS, ...assets.map((name) => `--asset=${name}`), ...executable];
+    const args = [...options, '--outfile', resolve(path)];
+    // Its variables could change what it makes, and it keeps a cache in the home folder.
+    const env = { PATH: process.env['PATH'], HOME: resolve(staging) };
+    await run(resolve(compiler), [...args, './main.cjs'], { cwd: folder, env });
+    // Bun signs programs for arm64 only, and leaves the signature of others as it was.
+    if (target.format === 'mach-o')
+      await writeFile(path, signAdHoc(removeMachOSignature(await readFile(path)), PROGRAM_NAME));
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
 /**
  * Compiles bundles to an executable.
  *
@@ -93,25 +124,18 @@ export async function compileWithBun(
   path: string,
   transform: TransformBundle = (_name, source) => source,
 ): Promise<void> {
-  const [source, host] = [target.bun, hostTarget().bun];
-  const staging = await mkdtemp(join(dirname(path), '.making-'));
-  try {
-    const [folder, compiler, runtime] = [join(staging, 'bundles'), join(staging, 'compiler'), join(staging, 'runtime')];
-    await mkdir(folder);
-    await writeBundles(target, bundles, folder, transform);
-    await writeScrubbedBun(source, runtime);
-    await writeFile(compiler, await fetchPackageFile(host.name, host.file), { mode: 0o755 });
-    const executable = [`--target=${getCompileTarget(source)}`, `--compile-executable-path=${resolve(runtime)}`];
-    const args = [...COMPILE_OPTIONS, ...executable, '--outfile', resolve(path)];
-    // Its variables could change what it makes, and it keeps a cache in the home folder.
-    const env = { PATH: process.env['PATH'], HOME: resolve(staging) };
-    await run(resolve(compiler), [...args, './main.cjs'], { cwd: folder, env });
-    // Bun signs programs for arm64 only, and leaves the signature of others as it was.
-    if (target.format === 'mach-o')
-      await writeFile(path, signAdHoc(removeMachOSignature(await readFile(path)), PROGRAM_NAME));
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
+  const write = (folder: string): Promise<void> => writeBundles(target, bundles, folder, transform);
+  await compile(target, { write, assets: [KEYRING_ADDON] }, path);
+}
+
+/**
+ * Compiles one script as the plugin is compiled, to see what takes time in Bun itself.
+ *
+ * @param path as for {@link compileWithBun}
+ */
+export async function compileScriptWithBun(target: Target, script: string, path: string): Promise<void> {
+  const write = (folder: string): Promise<void> => writeFile(join(folder, 'main.cjs'), script);
+  await compile(target, { write, assets: [] }, path);
 }
 
 /**
