@@ -84,6 +84,29 @@ async function readFlags(t: Test, stdout: string, home: Home): Promise<string[]>
   return readFileSync(join(home.path, 'flags'), 'utf8').trimEnd().split('\n');
 }
 
+testWithKeystone('login prompts for the URL of a Keystone that is no cloud', async (t, environment) => {
+  const fixture = setUpLogin(t, environment);
+  const { alice } = environment.tenancy.users;
+  writeClouds(fixture);
+  const terminal = openTestTerminal(t, fixture.command());
+  await answer(terminal, '? Cloud:', `${DOWN}${DOWN}`);
+  await answer(terminal, '? Keystone URL:', fixture.address.url);
+  await answer(terminal, '? How to log in:', '');
+  await answer(terminal, '? User name', 'alice');
+  await answer(terminal, '? Domain of the user', environment.tenancy.domain.name);
+  await answer(terminal, '? Password', alice.password);
+  await answer(terminal, '? Project:', DOWN);
+  const stdout = await checkDone(t, terminal, environment, fixture);
+  t.notMatch(terminal.screen(), 'warning', 'nobody is told to choose a cloud');
+  const args = await readFlags(t, stdout, fixture.home);
+  t.strictSame(
+    args.filter((flag) => /^--(?:keystone-url|os-cloud)=/.test(flag)),
+    [`--keystone-url=${fixture.address.url}`],
+  );
+  readExecCredential(t, (await runPlugin({ home: fixture.home, args })).stdout);
+  t.equal(countLogins(fixture.address), 2, 'one to list the projects, and one with a project');
+});
+
 testWithKeystone('login prompts for cloud, method, user, password and project', async (t, environment) => {
   const fixture = setUpLogin(t, environment);
   const { alice } = environment.tenancy.users;

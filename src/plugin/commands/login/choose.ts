@@ -18,7 +18,7 @@ import { listAvailableScopes } from '../available-scopes.ts';
 import type { AskKeystone } from '../../login/with-token.ts';
 import type { TerminalUser } from '../../terminal/terminal-user.ts';
 
-/** The choice of a Keystone that is not in the list. Its URL is prompted for later. */
+/** The choice of a Keystone that is not in the list. */
 const OTHER = '';
 
 /** Makes the error for a choice that needs the user when there is no prompt. */
@@ -35,12 +35,19 @@ function makeMissingChoiceError(
   });
 }
 
-async function chooseCloud(names: readonly string[], user: TerminalUser): Promise<string> {
+/** Prompts for a cloud, or for the URL of a Keystone that is in none. */
+async function chooseCloud(
+  names: readonly string[],
+  run: RunContext,
+  config: ResolvedConfig,
+  user: TerminalUser,
+): Promise<Layer> {
   const choices = names.map((name) => ({ value: name, name }));
   const otherChoice = { value: OTHER, name: 'another one: enter the URL of Keystone' };
   const cloud = await user.promptForChoice({ message: 'Cloud:', choices: [...choices, otherChoice] });
   if (cloud === undefined) throw makeMissingChoiceError('os-cloud', 'cloud', user, names);
-  return cloud;
+  if (cloud === OTHER) return promptForKeystoneUrl(run, config, user);
+  return new Map([['os-cloud', { value: cloud, origin: '--os-cloud' }]]);
 }
 
 const lacksUser = (config: ResolvedConfig): boolean => !config.has('user-id') && !config.has('user-name');
@@ -79,8 +86,8 @@ export async function chooseCloudAndMethod(
   if (needsKeystone && !before.has('keystone-url') && !before.has('os-cloud')) {
     const names = await readCloudNames(host, flags, OPTIONS);
     // A single cloud is already part of the settings, unless they exclude it.
-    const cloud = names.length > 1 ? await chooseCloud(names, user) : OTHER;
-    if (cloud !== OTHER) choices.set('os-cloud', { value: cloud, origin: '--os-cloud' });
+    for (const [option, setting] of names.length > 1 ? await chooseCloud(names, run, before, user) : [])
+      choices.set(option, setting);
   }
   const config = await readWithChoices();
   if (web) {
