@@ -20,6 +20,7 @@ import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { startCountingProxy } from '../support/proxy.ts';
+import type { CountingProxy } from '../support/proxy.ts';
 import { asUser, onProject } from '../support/login-settings.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
 import { makeExchangeSettings } from '../support/stand-in-exchange.ts';
@@ -27,6 +28,7 @@ import { openTerminal } from '../support/terminal.ts';
 import { validateToken } from '../support/tenancy.ts';
 import { prepareTimeJump, UNTIL_JUMP } from '../support/time-jump.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
+import type { TestEnvironment } from '../support/test-environment.ts';
 import { startServerProcess } from '../support/webhook-process.ts';
 
 const plugin = (env: LoginSettings, ...args: string[]) => startProgram([...PLUGIN_COMMAND, ...args], env);
@@ -63,10 +65,13 @@ function listProblems(runs: readonly RunResult[]): string[] {
   ];
 }
 
-testWithKeystone('parallel runs cause one login', async (t, environment) => {
-  const { tenancy, pki } = environment;
-  const size = pickSize(200, 30);
-  const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
+/** Sets up alice on demo behind a proxy that counts her logins; `more` are further settings. */
+async function setUpHerd(
+  t: Test,
+  { tenancy, pki, http }: TestEnvironment,
+  more: LoginSettings = {},
+): Promise<{ home: Home; proxy: CountingProxy; env: LoginSettings }> {
+  const proxy = await startCountingProxy({ ...pki.server, target: http.url });
   t.teardown(() => proxy.close());
   const home = setUpHome(t);
   const env = makeEnvironment(home, {
@@ -74,8 +79,15 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
     OS_CACERT: pki.ca,
     ...asUser(tenancy.users.alice, tenancy.domain),
     ...onProject(tenancy.projects.demo, tenancy.domain),
+    ...more,
     KUBERNETES_EXEC_INFO: makeExecInfo(),
   });
+  return { home, proxy, env };
+}
+
+testWithKeystone('parallel runs cause one login', async (t, environment) => {
+  const size = pickSize(200, 30);
+  const { home, proxy, env } = await setUpHerd(t, environment);
 
   const runInParallel = async (what: string): Promise<string | undefined> => {
     proxy.reset();
@@ -89,7 +101,7 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
   const first = await runInParallel('empty cache');
   t.equal(
     (await validateToken(environment.http, first ?? ''))?.user.name,
-    tenancy.users.alice.name,
+    environment.tenancy.users.alice.name,
     'Keystone accepts the token',
   );
 
@@ -109,23 +121,13 @@ testWithKeystone('parallel runs cause one login', async (t, environment) => {
 });
 
 testWithKeystone('parallel runs with a token exchange cause one login and one exchange', async (t, environment) => {
-  const { tenancy, pki } = environment;
+  const { pki } = environment;
   const size = pickSize(200, 15);
-  const proxy = await startCountingProxy({ ...pki.server, target: environment.http.url });
-  t.teardown(() => proxy.close());
   const port = await findFreePort();
   const url = `https://127.0.0.1:${port}`;
   const settings = { keystone: environment.http, keyFile: await makeKeyFile(t), url, port, pki };
   const issuer = await startServerProcess(t, await makeIssuerCommandLine(t, settings));
-  const home = setUpHome(t);
-  const env = makeEnvironment(home, {
-    OS_AUTH_URL: `${proxy.url}/v3`,
-    OS_CACERT: pki.ca,
-    ...asUser(tenancy.users.alice, tenancy.domain),
-    ...onProject(tenancy.projects.demo, tenancy.domain),
-    ...makeExchangeSettings({ url }, AUDIENCE),
-    KUBERNETES_EXEC_INFO: makeExecInfo(),
-  });
+  const { home, proxy, env } = await setUpHerd(t, environment, makeExchangeSettings({ url }, AUDIENCE));
   const runs = await runHerd(size, env);
   const exchanges = await countExchanges(issuer);
   const figure = `${size} plugins: ${proxy.countLogins()} login, ${exchanges} exchange`;

@@ -57,6 +57,16 @@ async function setUp(t: Test, args: readonly string[] = []): Promise<Fixture> {
 const findGroupRequests = ({ requests }: StandInKeystone): readonly string[] =>
   requests.map(({ method, path }) => `${method} ${path}`).filter((line) => line.startsWith(GROUPS));
 
+/** Reviews a token until its answer is remembered. */
+async function waitForAcceptance(webhook: TestWebhook, token: string): Promise<TokenStatus> {
+  let status: TokenStatus = {};
+  await waitUntil('the answer is remembered', async () => {
+    status = await webhook.reviewToken(token);
+    return status['authenticated'] === true;
+  });
+  return status;
+}
+
 void t.test('a Keystone that needs 2.5 s and then 2 s logs a user in', async (t) => {
   const { held, webhook, keystone } = await setUp(t);
   const reviewing = webhook.reviewToken(issueToken(keystone));
@@ -73,12 +83,7 @@ void t.test('a Keystone that needs 8 s for each request logs a user in with the 
   await held.answerAfter(webhook, 8);
   t.match(await reviewing, UNKNOWN);
   await held.answerAfter(webhook, 8);
-  let status: TokenStatus = {};
-  await waitUntil('the answer is remembered', async () => {
-    status = await webhook.reviewToken(token);
-    return status['authenticated'] === true;
-  });
-  t.match(status, ACCEPTED);
+  t.match(await waitForAcceptance(webhook, token), ACCEPTED);
   t.equal(countValidations(keystone), 1, 'it was asked once');
   t.equal(webhook.clock.monotonicMs(), 16_000, 'the next review does not wait');
 });
@@ -259,12 +264,7 @@ testWithKeystone('a real Keystone behind a slow proxy logs a user in', async (t,
   await held.answerAfter(webhook, 8);
   t.match(await first, UNKNOWN);
   await held.answerAfter(webhook, 8);
-  let status: TokenStatus = {};
-  await waitUntil('the answer is remembered', async () => {
-    status = await webhook.reviewToken(token);
-    return status['authenticated'] === true;
-  });
-  t.match(status, ACCEPTED);
+  t.match(await waitForAcceptance(webhook, token), ACCEPTED);
   t.equal(proxy.requests.length, 2, 'one validation, and one request for the groups');
 
   const other = webhook.reviewToken(await logIn(environment.http, users.alice, { project: { id: projects.demo.id } }));

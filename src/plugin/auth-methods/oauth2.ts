@@ -33,7 +33,7 @@ export const OAUTH2_OPTIONS: readonly Option[] = [
     cacheKey: 'identity',
     group: 'OAuth 2.0 at Keystone',
     env: ['OS_OAUTH2_CLIENT_ID'],
-    help: 'id of the application credential or, with a client certificate, of the user',
+    help: 'ID of the application credential or, with a client certificate, of the user',
     prompt: 'OAuth 2.0 client ID',
   },
 ];

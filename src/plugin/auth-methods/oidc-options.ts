@@ -7,7 +7,7 @@ export const IDENTITY_PROVIDER_OPTION: Option = {
   cacheKey: 'identity',
   group: 'Federation',
   env: ['OS_IDENTITY_PROVIDER'],
-  help: 'id of the identity provider in Keystone',
+  help: 'ID of the identity provider in Keystone',
   prompt: 'Identity provider',
 };
 
@@ -19,7 +19,7 @@ export const FEDERATION_OPTIONS: readonly Option[] = [
     cacheKey: 'identity',
     group: 'Federation',
     env: ['OS_PROTOCOL'],
-    help: 'id of the federation protocol in Keystone, such as openid',
+    help: 'ID of the federation protocol in Keystone, such as openid',
     prompt: 'Federation protocol',
     suggestion: 'openid',
   },

@@ -75,7 +75,7 @@ export const v4Kubernetes: AuthMethod = {
       cacheKey: 'identity',
       group: 'Kubernetes',
       env: ['OS_K8S_AUTH_INSTANCE_ID'],
-      help: 'id of the Kubernetes auth instance in Keystone, which is the cluster of the service account',
+      help: 'ID of the Kubernetes auth instance in Keystone, which is the cluster of the service account',
       prompt: 'Kubernetes auth instance ID',
     },
     {
