@@ -127,7 +127,7 @@ testWithKeystone('parallel runs with a token exchange cause one login and one ex
   const url = `https://127.0.0.1:${port}`;
   const settings = { keystone: environment.http, keyFile: await makeKeyFile(t), url, port, pki };
   const issuer = await startServerProcess(t, await makeIssuerCommandLine(t, settings));
-  const { home, proxy, env } = await setUpHerd(t, environment, makeExchangeSettings({ url }, AUDIENCE));
+  const { proxy, env } = await setUpHerd(t, environment, makeExchangeSettings({ url }, AUDIENCE));
   const runs = await runHerd(size, env);
   const exchanges = await countExchanges(issuer);
   const figure = `${size} plugins: ${proxy.countLogins()} login, ${exchanges} exchange`;
