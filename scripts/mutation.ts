@@ -73,7 +73,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'test/webhook/issuer-keys.test.ts',
       'test/webhook/issuer.test.ts',
       'test/property/signing-keys.test.ts',
-      'test/unit/token-exchange-parts.test.ts',
+      ...unit('signing-key-stores', 'token-exchange-parts'),
     ],
   },
 };
@@ -101,6 +101,8 @@ async function main([folder, ...files]: readonly string[]): Promise<number> {
     coverageAnalysis: 'perTest',
     // The processes share two processors with others: only a loop without an end takes this long.
     timeoutMS: 30_000,
+    // As the runner of the tests allows a process.
+    dryRunTimeoutMinutes: 30,
     maxTestRunnerReuse: 400,
     reporters: ['clear-text', 'html', 'progress-append-only'],
     clearTextReporter: { reportTests: false, allowColor: false },

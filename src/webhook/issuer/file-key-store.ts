@@ -28,12 +28,19 @@ interface FileKeyStoreSettings {
   readonly uid: number | undefined;
 }
 
-/** @throws ConfigError if other users could replace files in the folder */
+/** @throws ConfigError if the folder is not there, or other users could replace files in it */
 function checkFolder({ file: { path, origin }, uid }: FileKeyStoreSettings): void {
   const folder = dirname(path);
-  const stats = statSync(folder, { throwIfNoEntry: false });
+  let stats;
+  try {
+    stats = statSync(folder, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new ConfigError(`${origin}: the folder ${folder} cannot be accessed (${getErrorCode(error)})`, {
+      hint: 'the user of the issuer must be allowed to use the folders above it',
+    });
+  }
   if (stats?.isDirectory() !== true) {
-    throw new ConfigError(`${origin}: the folder ${folder} does not exist`, { hint: `create it with the mode 0700` });
+    throw new ConfigError(`${origin}: the folder ${folder} does not exist`, { hint: 'create it with the mode 0700' });
   }
   if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
     throw new ConfigError(`${origin}: other users can write to the folder ${folder}`, {
