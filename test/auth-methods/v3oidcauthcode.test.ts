@@ -262,7 +262,7 @@ testWithFederation('an authorization code can be set, and is sent once', async (
   });
 
   checkFailure(t, await user.with({ OS_REDIRECT_URI: undefined }).run(), EXIT_STATUS.interaction, {
-    says: ['redirect uri', 'OS_REDIRECT_URI'],
+    says: ['redirect URI', 'OS_REDIRECT_URI'],
   });
   const result = await user.run();
   t.equal(result.status, 0, result.stderr);
