@@ -5,10 +5,10 @@
 import { createServer, request } from 'node:http';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
 import type { Test } from 'tap';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { openCallbackListener } from '../../src/plugin/browser/callback-listener.ts';
 import type { CallbackListener, CallbackListenerSettings } from '../../src/plugin/browser/callback-listener.ts';
 import { AuthRejected, ConfigError } from '../../src/shared/base/errors.ts';
@@ -330,16 +330,17 @@ void t.test('concurrent logins use different ports', async (t) => {
   t.strictSame(await Promise.all(received), ['own0', 'own1', 'own2']);
 });
 
-async function occupy(t: Test, host: string, port = 0): Promise<number> {
+async function occupy(t: Test, host: string, port: number): Promise<void> {
   const server: Server = createServer();
   t.teardown(() => server.close());
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
-  return (server.address() as AddressInfo).port;
 }
 
 void t.test('a port in use is an error whose hint tells how to choose another port', async (t) => {
   for (const address of ['127.0.0.1', '::1']) {
-    const port = await occupy(t, address);
+    // Not a port that the system chooses for this address: another program may have it on the other one.
+    const port = await findFreePort();
+    await occupy(t, address, port);
     // A program that listens on the other address of localhost would get the token.
     const opened = openCallbackListener({
       url: `http://localhost:${String(port)}/`,
