@@ -179,6 +179,16 @@ void t.test('a policy is replaced while the webhook runs, unless the new one is 
   t.equal(webhook.clock.monotonicMs(), CHECK_MS, 'within a second');
 });
 
+void t.test('a policy with very many findings does not fill the log', async (t) => {
+  const file = join(makeTestFolder(t), 'policy.json');
+  const entries = Array.from({ length: 250 }, () => ({ users: { projects: ['demo'] }, comment: 'x', resource: null }));
+  writeFileSync(file, JSON.stringify(entries));
+  const webhook = await startWebhook(t, { args: ['--keystone-policy-file', file] });
+  const log = webhook.readOutput();
+  t.equal(countMatches(log, /"entry":\d+.*"msg":"policy: /g), 100);
+  t.match(log, /"leftOut":400,"msg":"policy: there are more findings/);
+});
+
 void t.test('a request that no entry allows gets no opinion, or a denial', async (t) => {
   const file = join(makeTestFolder(t), 'policy.json');
   writeFileSync(file, OTHER_POLICY);

@@ -25,6 +25,15 @@ const CHECK_HINT = 'check the policy with "policy lint"';
 /** Names the policy in the log and in the metrics. */
 const POLICY = 'policy';
 
+/** Of the findings about a policy, the log has this many: a policy of the Go program can have one for each of its keys. */
+const MAX_LOGGED_FINDINGS = 100;
+
+function logFindings({ findings }: Policy, log: Log): void {
+  for (const { message, ...finding } of findings.slice(0, MAX_LOGGED_FINDINGS)) log.warn(finding, `policy: ${message}`);
+  const leftOut = findings.length - MAX_LOGGED_FINDINGS;
+  if (leftOut > 0) log.warn({ leftOut }, 'policy: there are more findings, which "policy lint" lists');
+}
+
 interface PolicyContext {
   readonly settings: WebhookSettings;
   readonly state: WebhookState;
@@ -45,7 +54,7 @@ async function watchPolicy(sources: SourceWatcher, { settings, state, cluster, l
     needsRight: false,
     apply: (policy: Policy) => {
       state.policy = policy;
-      for (const { message, ...finding } of policy.findings) log.warn(finding, `policy: ${message}`);
+      logFindings(policy, log);
     },
   };
   await sources.watchText(source, cluster);
