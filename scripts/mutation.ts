@@ -73,7 +73,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
       'test/webhook/issuer-keys.test.ts',
       'test/webhook/issuer.test.ts',
       'test/property/signing-keys.test.ts',
-      ...unit('signing-key-stores', 'token-exchange-parts'),
+      ...unit('issuer-routes', 'signing-key-stores', 'token-exchange-parts'),
     ],
   },
 };
