@@ -8,6 +8,7 @@ import { objectAt } from '../../src/shared/base/json.ts';
 import type { JsonObject } from '../../src/shared/base/json.ts';
 import { startStandInKeystone } from '../../test/support/stand-in-keystone.ts';
 import type { StandInKeystone } from '../../test/support/stand-in-keystone.ts';
+import { forgetSubstitutesOf } from '../../test/support/substitute-folders.ts';
 import { runClient } from './ask-openstack.ts';
 import { askPlugin, listPluginArguments } from './ask-plugin.ts';
 import { writeCase } from './case.ts';
@@ -87,6 +88,8 @@ export async function checkRealCommands(
       }
       const answer = await askPlugin(written);
       const stderr = await runPluginCommand(written);
+      // Without a cache, what it remembers of the refusal is in a folder of this machine.
+      forgetSubstitutesOf(process.geteuid?.() ?? 0, written.env['HOME']);
       const sentByPlugin = takeLogin(keystone);
       const promised = 'login' in answer ? withoutConnection(answer.login) : undefined;
       // A token without another scope is only checked, which is not a login.
