@@ -67,25 +67,38 @@ export function compileResource(
   for (const resource of resources) reportName(resource, RESOURCE_WORD, '"resources"', report);
   reportName(version, GROUP_WORD, '"version" means the API group', report);
   reportName(namespace, NAMESPACE_WORD, '"namespace"', report);
-  return compileRule(textsOf(verbs), textsOf(resources), version.text, namespace.text, spec.at, report);
+  const rule = {
+    verbs: textsOf(verbs),
+    resources: textsOf(resources),
+    group: version.text,
+    namespace: namespace.text,
+  };
+  reportRuleConnections(rule, (kind, message) => {
+    report(kind, message, spec.at);
+  });
+  return compileRule(rule);
 }
 
-function compileRule(
-  verbs: readonly string[],
-  resources: readonly string[],
-  group: string,
-  namespace: string,
-  at: number,
-  report: FindingReporter,
-): Permissions<ResourceRequest> {
-  if (group === '*' || group === '') {
-    const covers: SubresourceTest = (resource, subresource, isNamespaced) =>
-      (isNamespaced || namespace === '*' || namespace === '') &&
-      resources.some((word) => coversResource(word, resource, subresource));
-    reportConnections('"resource"', new Set(verbs), covers, (kind, message) => {
-      report(kind, message, at);
-    });
-  }
+/** What a `resource` allows; each value is exact or `*`. */
+interface ResourceRule {
+  readonly verbs: readonly string[];
+  readonly resources: readonly string[];
+  readonly group: string;
+  readonly namespace: string;
+}
+
+function reportRuleConnections(
+  { verbs, resources, group, namespace }: ResourceRule,
+  report: (kind: 'odd', message: string) => void,
+): void {
+  if (group !== '*' && group !== '') return;
+  const covers: SubresourceTest = (resource, subresource, isNamespaced) =>
+    (isNamespaced || namespace === '*' || namespace === '') &&
+    resources.some((word) => coversResource(word, resource, subresource));
+  reportConnections('"resource"', new Set(verbs), covers, report);
+}
+
+function compileRule({ verbs, resources, group, namespace }: ResourceRule): Permissions<ResourceRequest> {
   return {
     allows: (request) =>
       includes(verbs, request.verb) &&
