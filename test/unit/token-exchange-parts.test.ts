@@ -4,11 +4,14 @@ import { createHash } from 'node:crypto';
 import t from 'tap';
 import { checkFormType, MAX_FORM_BYTES, readExchangeRequest } from '../../src/webhook/issuer/exchange-request.ts';
 import { makeExchange } from '../../src/webhook/issuer/exchange.ts';
+import type { OPTIONAL_CLAIMS } from '../../src/webhook/issuer/audience.ts';
+import { makeClaims } from '../../src/webhook/issuer/id-token.ts';
 import type { ExchangeSettings, ExchangeTrace } from '../../src/webhook/issuer/exchange.ts';
 import { parseAudiences } from '../../src/webhook/issuer/audiences-file.ts';
 import { EXCHANGE_REFUSAL_CAUSES, OAuthError, renderOAuthError } from '../../src/webhook/issuer/oauth-error.ts';
 import { makeSigningKey } from '../../src/webhook/issuer/signing-key.ts';
 import type { CheckedToken } from '../../src/webhook/authn/cached-validator.ts';
+import type { ValidToken } from '../../src/webhook/authn/validate-token.ts';
 import { Secret } from '../../src/shared/base/secret.ts';
 import { makeForm } from '../support/issuer-settings.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
@@ -190,5 +193,68 @@ void t.test('a token that does not fit into a header is not issued', async (t) =
   t.match(await setUp({ result: makeValid(3_600_000, 100) }).exchange(), { isRepeated: false });
   await t.rejects(setUp({ result: makeValid(3_600_000, 300) }).exchange(), {
     ...{ code: 'access_denied', cause: 'too-large', message: 'a token with 301 groups is too large' },
+  });
+});
+
+void t.test('a form that asks for something else is refused', (t) => {
+  const form = makeForm('token', 'a');
+  const rows: readonly (readonly [change: Record<string, string>, code: string, message: RegExp])[] = [
+    [{ grant_type: 'password' }, 'unsupported_grant_type', /^grant_type must be urn:/],
+    [{ subject_token_type: 'x' }, 'invalid_request', /^subject_token_type must be urn:/],
+    [{ requested_token_type: 'x' }, 'invalid_request', /^requested_token_type must be urn:/],
+    [{ resource: 'x' }, 'invalid_target', /use audience$/],
+    ...['grant_type', 'subject_token', 'subject_token_type', 'audience'].map(
+      (name) => [{ [name]: '' }, 'invalid_request', new RegExp(`^the parameter ${name} is missing$`)] as const,
+    ),
+  ];
+  for (const [change, code, message] of rows) {
+    const text = new URLSearchParams({ ...form, ...change }).toString();
+    t.throws(() => readExchangeRequest(text), { code, message }, JSON.stringify(change));
+  }
+  const text = new URLSearchParams(form).toString();
+  t.throws(() => readExchangeRequest(`${text}&audience=a`), { code: 'invalid_request', message: /is repeated$/ });
+  const requested = 'requested_token_type=urn:ietf:params:oauth:token-type:id_token';
+  t.equal(readExchangeRequest(`${text}&${requested}`).audience, 'a');
+  t.end();
+});
+
+void t.test('a token has the claims of its audience, and ends with the first of three times', (t) => {
+  const userInfo = { username: 'acme:alice', uid: 'u1', groups: ['g', 'p1'], extra: {} };
+  const times = { now: NOW, expiresAt: NOW + 3_600_000, keystoneExpiresAt: NOW + 3_600_000 };
+  const make = (names: readonly (typeof OPTIONAL_CLAIMS)[number][], change: Partial<typeof times> = {}) => {
+    const audience = { name: 'a', lifetimeMs: 600_000, claims: new Set(names), rules: [] };
+    const { jti, ...claims } = makeClaims(ISSUER, audience, { owner: OWNER, userInfo }, { ...times, ...change });
+    t.match(jti, /^[\da-f-]{36}$/);
+    return claims;
+  };
+  const iat = NOW / 1_000;
+  const bare = { iss: ISSUER, sub: 'u1', aud: 'a', iat, nbf: iat - 300, exp: iat + 600 };
+  t.strictSame(make([]), bare);
+  const acme = { id: 'd1', name: 'acme' };
+  t.strictSame(make(['preferred_username']), { ...bare, preferred_username: 'acme:alice' });
+  t.strictSame(make(['groups']), { ...bare, groups: ['g', 'p1'] });
+  t.strictSame(make(['domain']), { ...bare, openstack: { domain: acme } });
+  t.strictSame(make(['project']), { ...bare, openstack: { project: { id: 'p1', name: 'web', domain: acme } } });
+  t.strictSame(make(['roles']), { ...bare, openstack: { roles: ['member'] } });
+  t.equal(make([], { expiresAt: NOW + 100_000 }).exp, iat + 99, 'by our clock');
+  t.equal(make([], { keystoneExpiresAt: NOW + 100_000 }).exp, iat + 99, "by Keystone's");
+  t.end();
+});
+
+void t.test('the names of a token are those of the webhook, and a rule must allow its owner', async (t) => {
+  const named = (name: string, groups: readonly string[]): Result => ({
+    ...(makeValid() as ValidToken),
+    owner: { ...OWNER, user: { id: 'u1', name } },
+    groups: groups.map((group) => ({ id: 'g', name: group, domainId: 'd1' })),
+  });
+  const dropping = setUp({ result: named('alice', ['devs', 'system:masters']) });
+  t.match(await dropping.exchange(), { claims: { groups: ['devs', 'p1'] } });
+  t.strictSame(dropping.dropped, [['u1', ['system:masters']]]);
+  await t.rejects(setUp({ result: named('system:admin', []) }).exchange(), {
+    ...{ code: 'access_denied', cause: 'user-name', message: /begins with "system:"/ },
+  });
+  const other = parseAudiences('audiences: [{name: a, allow: [{roles: [admin]}]}]', 'f');
+  await t.rejects(setUp({}, { audiences: () => other }).exchange(), {
+    ...{ code: 'access_denied', cause: 'not-allowed', message: 'the audience is not for this user and project' },
   });
 });

@@ -25,7 +25,7 @@ const invalid = (description: string): OAuthError => new OAuthError('invalid_req
  * @throws OAuthError
  */
 export function checkFormType(contentType: string | undefined): void {
-  if (contentType === undefined || !FORM_TYPE.test(contentType)) {
+  if (!FORM_TYPE.test(contentType ?? '')) {
     throw invalid('the content type must be application/x-www-form-urlencoded');
   }
 }
