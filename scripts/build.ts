@@ -129,7 +129,7 @@ const withoutCopies: Plugin = {
 const LATE: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['execFile', 'execFileSync', 'spawn'],
   'node:timers/promises': ['setTimeout'],
-  'node:tty': ['ReadStream', 'WriteStream'],
+  'node:tty': ['isatty', 'ReadStream', 'WriteStream'],
   which: ['sync'],
 };
 

@@ -7,13 +7,18 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { makePki } from '../../scripts/lib/pki.ts';
+import { openTestTerminal } from '../support/answer-prompts.ts';
+import { checkTerminalSuccess, makeTerminalCommand } from '../support/browser-login.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
 import type { DoctorCheck } from '../support/doctor.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
+import { makeTestHome } from '../support/home.ts';
 import { makeLoginSettings, PASSWORD, startKeystoneForTest } from '../support/stand-in-login.ts';
 import type { RunResult } from '../support/run-plugin.ts';
 import { PATIENT } from '../support/stress.ts';
+import type { Terminal } from '../support/terminal.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { startWine, WINDOWS_RUNTIME, WINE_MISSING } from '../support/wine.ts';
 import type { Wine } from '../support/wine.ts';
 
@@ -53,6 +58,29 @@ testOnWine('plugins that run at once log in once', async (t, wine) => {
   const alice = setUpPerson(t, wine, makeLoginSettings(`${keystone.url}/v3`));
   const runs = await Promise.all(Array.from({ length: 4 }, () => alice.run(...PATIENT)));
   t.equal(new Set(runs.map((run) => checkSuccess(t, run).token)).size, 1, 'one token');
+  t.equal(keystone.countLogins(), 1);
+});
+
+/** Waits for the prompt, and types. Until a program reads from the console, Wine lets the terminal show what is typed. */
+async function answerOnConsole(terminal: Terminal, prompt: string, text: string): Promise<void> {
+  await terminal.waitFor(prompt);
+  await waitUntil('the console reads', async () => (await terminal.settings()).includes(' -echo '));
+  terminal.type(text);
+}
+
+testOnWine('the plugin prompts for the password on the console, which does not show it', async (t, wine) => {
+  const keystone = await startKeystoneForTest(t);
+  const settings = { ...makeLoginSettings(`${keystone.url}/v3`), OS_PASSWORD: undefined, ...wine.variables };
+  const user = { home: makeTestHome(t), settings, command: wine.command };
+  const canceled = openTestTerminal(t, makeTerminalCommand(user));
+  await answerOnConsole(canceled, '? Password', 'half\x03');
+  t.strictSame(await canceled.ended, { exitCode: EXIT_STATUS.canceled, signal: undefined }, canceled.screen());
+  t.notOk(canceled.raw().includes('half'), 'the beginning of the password is not shown');
+  t.equal(keystone.countLogins(), 0);
+
+  const terminal = openTestTerminal(t, makeTerminalCommand(user));
+  await answerOnConsole(terminal, '? Password of alice (domain acme)', `${PASSWORD}\r`);
+  await checkTerminalSuccess(t, terminal, user, [PASSWORD]);
   t.equal(keystone.countLogins(), 1);
 });
 

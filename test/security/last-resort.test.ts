@@ -54,6 +54,15 @@ const ENDS: Readonly<Record<string, readonly [act: string, says: RegExp]>> = {
     'process.exit(0);',
     /the process ends, and there is no result/,
   ],
+  'an error on Windows while a thread is blocked': [
+    `Object.defineProperties(process, {
+      platform: { value: 'win32' },
+      getActiveResourcesInfo: { value: () => ['GetAddrInfoReqWrap'] },
+      execve: { value: () => { throw new Error('not on Windows'); } },
+    });
+    throw new TypeError('a defect');`,
+    /TypeError: a defect/,
+  ],
 };
 
 async function checkEnds(t: Test, ...runtime: readonly string[]): Promise<void> {

@@ -8,6 +8,7 @@ import type { Runtime } from '../../scripts/package/runtimes.ts';
 import { executablePath, TARGETS } from '../../scripts/package/targets.ts';
 import type { Runner } from './fixture.ts';
 import { makeEnvironment } from './home.ts';
+import type { EnvVars } from './home.ts';
 import { canRun, skipWithout } from './missing-tools.ts';
 import { readRuntime } from './packaged-runtime.ts';
 import { PACKAGED_EXECUTABLE } from './run-plugin.ts';
@@ -31,6 +32,9 @@ export const WINDOWS_RUNTIME: Runtime | undefined =
 export interface Wine {
   /** Runs the plugin without a terminal. */
   readonly run: Runner;
+  /** How to run it otherwise: the command, and the variables that it needs. */
+  readonly command: readonly string[];
+  readonly variables: EnvVars;
   /** Lists the files that users of this Windows have in their caches. */
   listCache(): readonly string[];
   stop(): void;
@@ -74,8 +78,11 @@ export async function startWine(): Promise<Wine> {
   // Node runs on Windows 10 and newer.
   await start('wine', 'winecfg', '-v', 'win10');
   addRandomNumbers(prefix);
+  const command = ['wine', executable];
   let runs = 0;
   return {
+    command,
+    variables: env,
     async run({ home, args = [], env: settings = {}, cwd = home.path }) {
       // Node cannot open a pipe that is not one of Windows.
       const output = join(folder, `run-${String((runs += 1))}`);
@@ -83,7 +90,7 @@ export async function startWine(): Promise<Wine> {
       const [out, err] = [join(output, 'stdout'), join(output, 'stderr')];
       const words = ['/bin/sh', '-c', 'out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err"', 'sh', out, err];
       const environment = makeEnvironment(home, { ...settings, ...env });
-      const ended = await startProgram([...words, 'wine', executable, ...args], environment, cwd).ended;
+      const ended = await startProgram([...words, ...command, ...args], environment, cwd).ended;
       return { ...ended, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') };
     },
     listCache() {

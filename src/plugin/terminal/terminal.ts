@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { ReadStream, WriteStream } from 'node:tty';
+import { isatty, ReadStream, WriteStream } from 'node:tty';
 import { PluginError } from '../../shared/base/errors.ts';
 import type { Host, PromptSignal } from '../../shared/base/host.ts';
 import type { TerminalText } from '../../shared/base/terminal-text.ts';
@@ -69,16 +69,41 @@ export function writeToTerminal(host: Host, text: TerminalText): boolean {
   }
 }
 
+/** Whether a terminal can hide what is typed. */
+function canHideInput(input: ReadStream): boolean {
+  let canHide = true;
+  const onError = (): void => {
+    canHide = false;
+  };
+  input.once('error', onError).setRawMode(false).off('error', onError);
+  return canHide;
+}
+
+/**
+ * Opens the input of a console of Windows. On Bun, only stdin can hide what is typed there.
+ *
+ * @throws Error if there is none
+ */
+function openConsoleInput(device: string): ReadStream {
+  // Windows opens a console device for reading and writing only.
+  const input = openOrClose(device, 'r+', (fd) => new ReadStream(fd));
+  if (canHideInput(input)) return input;
+  input.destroy();
+  if (!isatty(0)) throw new Error('stdin is not a console');
+  return new ReadStream(0);
+}
+
 /** Opens the controlling terminal; undefined if the process has none. */
 function openAnotherTerminal(host: Host): Terminal | undefined {
   const device = DEVICES[host.platform] ?? UNIX_DEVICE;
-  // Windows opens a console device for reading and writing only.
-  const [readMode, writeMode] = host.platform === 'win32' ? ['r+', 'r+'] : ['r', 'w'];
+  const isWindows = host.platform === 'win32';
   let input: ReadStream | undefined;
   try {
-    const opened = openOrClose(device.input, readMode, (fd) => new ReadStream(fd));
+    const opened = isWindows
+      ? openConsoleInput(device.input)
+      : openOrClose(device.input, 'r', (fd) => new ReadStream(fd));
     input = opened;
-    const output = openOrClose(device.output, writeMode, makeUnendingStream);
+    const output = openOrClose(device.output, isWindows ? 'r+' : 'w', makeUnendingStream);
     return {
       input: opened,
       output,
