@@ -5,7 +5,7 @@
  */
 import { build as bundle } from 'esbuild';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { makeLateFiles } from './lib/late-functions.ts';
 
@@ -134,14 +134,23 @@ const LATE: Readonly<Record<string, readonly string[]>> = {
   which: ['sync'],
 };
 
-/** Loads what {@link LATE} lists when it is first used. A name that it lacks is undefined. */
+/** @throws Error if our own source imports a name that {@link LATE} lacks: it would be undefined */
+function checkLateNames(source: string, path: string): void {
+  const imports = new RegExp(String.raw`^import \{([^}]*)\} from '${path}';$`, 'gm');
+  const names = [...source.matchAll(imports)].flatMap(([, list = '']) => list.split(',').map((name) => name.trim()));
+  for (const name of names.map((each) => each.split(' as ')[0] ?? '').filter((each) => each !== ''))
+    if (LATE[path]?.includes(name) !== true) throw new Error(`LATE in scripts/build.ts lacks ${name} of ${path}`);
+}
+
+/** Loads what {@link LATE} lists when it is first used. */
 const lateModules: Plugin = {
   name: 'late modules',
   setup(build) {
     const names = new RegExp(`^(?:${Object.keys(LATE).join('|')})$`);
-    build.onResolve({ filter: names }, ({ path, namespace }) => {
-      if (namespace !== 'late module') return { path, namespace: 'late module' };
-      return path.startsWith('node:') ? { path, external: true } : undefined;
+    build.onResolve({ filter: names }, async ({ path, namespace, importer }) => {
+      if (namespace === 'late module') return path.startsWith('node:') ? { path, external: true } : undefined;
+      if (importer.endsWith('.ts')) checkLateNames(await readFile(importer, 'utf8'), path);
+      return { path, namespace: 'late module' };
     });
     build.onLoad({ filter: /^/, namespace: 'late module' }, ({ path }) => ({
       contents: `module.exports = {
