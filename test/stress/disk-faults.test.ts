@@ -293,6 +293,11 @@ async function checkRunsWithHome(t: Test, what: string, homePath: string | undef
     const result = await startProgram([...prefix, ...COMMAND], env).ended;
     t.strictSame(listProblems(result, issuedTokens), [], `${what}, run ${turn}: ${result.stderr.trim()}`);
   }
+  // Without HOME, the token is in the home of the account: the developer's own cache.
+  const { status, stdout, stderr } = await startProgram([...prefix, process.execPath, PLUGIN_PATH, 'logout'], env)
+    .ended;
+  t.equal(status, 0, `${what}, logout: ${stderr.trim()}`);
+  t.match(stdout, / revoked$/m, `${what}, logout`);
 }
 
 await t.test('without a usable home, each run returns a token', async (t) => {

@@ -248,6 +248,18 @@ void t.test('what cannot be forgotten is reported, and the token stays in the li
   t.strictSame(list(folder), [metadataFileName(OWN)]);
 });
 
+void t.test('without a lock, as on a full disk, a token is forgotten anyway', async (t) => {
+  const folder = makeFolder(t);
+  writeTokenMetadata(folder, OWN, METADATA, NOW + HOUR);
+  writeRecordFile(folder, OWN, RECORD);
+  mkdirSync(join(folder.path, lockFileName(OWN)));
+  const { records, failures, isLoginPending, lockFailure } = await forget(folder);
+  t.match(lockFailure, { code: 'cache', message: /lock/ });
+  t.strictSame([records, failures, isLoginPending], [[RECORD], [], false], 'its record is there for the revocation');
+  t.strictSame(list(folder), []);
+  t.equal((await forget(makeFolder(t))).lockFailure, undefined);
+});
+
 void t.test('the refusals of incomplete settings are forgotten too, and only their aliases need a lock', async (t) => {
   const folder = makeFolder(t);
   for (const key of [OWN, PARTIAL, OTHER]) rememberOneRefusal(folder, key, NOW);

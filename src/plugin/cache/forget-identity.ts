@@ -8,6 +8,7 @@ import type { CacheFolder } from './cache-folder.ts';
 import { aliasFileName, metadataFileName, parseFileName, refusalFileName } from './file-names.ts';
 import { readAliasFile } from './file-store.ts';
 import { acquireLocks } from './login-lock.ts';
+import type { LockWaitOptions, ReleaseLock } from './login-lock.ts';
 import { openTokenStore } from './open-token-store.ts';
 import { removePrivateFile } from './private-file.ts';
 import { readTokenMetadata } from './token-metadata.ts';
@@ -41,6 +42,8 @@ export interface ForgetResult {
   readonly failures: readonly CacheError[];
   /** Whether a login was still in progress when the wait ended: its token will be cached. */
   readonly isLoginPending: boolean;
+  /** Why a login could be in progress without notice, as on a full disk; undefined if the locks were available. */
+  readonly lockFailure: CacheError | undefined;
 }
 
 interface NamedAliasFile {
@@ -68,17 +71,31 @@ async function attempt(failures: CacheError[], act: () => void | Promise<void>):
   }
 }
 
-/**
- * Forgets an identity while it holds the login locks. A run that read the token just before may still return it.
- *
- * @throws CacheError if the locks are not available
- */
+type HeldLocks = Pick<ForgetResult, 'isLoginPending' | 'lockFailure'> & { readonly release: ReleaseLock };
+
+/** Without locks, as on a full disk, what is to be forgotten is forgotten anyway. */
+async function acquireIfPossible(
+  folder: CacheFolder,
+  keys: readonly string[],
+  options: LockWaitOptions,
+): Promise<HeldLocks> {
+  try {
+    const { release, hasAll } = await acquireLocks(folder, keys, options);
+    return { release, isLoginPending: !hasAll, lockFailure: undefined };
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error;
+    return { release: () => undefined, isLoginPending: false, lockFailure: error };
+  }
+}
+
+/** Forgets an identity while it holds the login locks. A run that read the token just before may still return it. */
 export async function forgetIdentity(request: ForgetRequest): Promise<ForgetResult> {
   const { folder, host, key, partialKey, storages, maxWaitMs, onLongWait, waitFor } = request;
   const ownKeys = partialKey === undefined ? [key] : [key, partialKey];
   const partialAliases = listAliasesOf(folder, key).filter(({ isPartial }) => isPartial);
   const waitOptions = { maxWaitMs, isNoLongerNeeded: () => Promise.resolve(false), onLongWait };
-  const locks = await acquireLocks(folder, [...ownKeys, ...partialAliases.map(({ name }) => name)], waitOptions);
+  const keys = [...ownKeys, ...partialAliases.map(({ name }) => name)];
+  const { release, isLoginPending, lockFailure } = await acquireIfPossible(folder, keys, waitOptions);
   try {
     const metadata = readTokenMetadata(folder, key);
     const records: TokenRecord[] = [];
@@ -99,8 +116,8 @@ export async function forgetIdentity(request: ForgetRequest): Promise<ForgetResu
         removePrivateFile(join(folder.path, name), folder.uid);
       });
     }
-    return { records, metadata, failures, isLoginPending: !locks.hasAll };
+    return { records, metadata, failures, isLoginPending, lockFailure };
   } finally {
-    locks.release();
+    release();
   }
 }

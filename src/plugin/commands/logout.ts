@@ -100,6 +100,9 @@ async function forget(
     },
   });
   if (result.isLoginPending) reporter.warn('a login is still in progress: its token will be cached');
+  if (result.lockFailure !== undefined) {
+    reporter.warn(`${result.lockFailure.message}; a login that is in progress will cache its token`);
+  }
   return result;
 }
 
