@@ -24,7 +24,9 @@ export async function makeLate(source: string, file: string): Promise<string> {
   const others = names.filter((name) => !new RegExp(String.raw`^(?:async )?function ${name}\(`, 'm').test(code));
   const body = code.replaceAll(IMPORT, '').replace(EXPORTS, '');
   if (names.length === 0 || others.length > 0 || /^(?:import|export)\b/m.test(body)) {
-    throw new Error(`${file} cannot be late: it must export functions, and nothing else: ${others.join(', ')}`);
+    throw new Error(
+      `${file} cannot be late: it must export functions, and nothing else: ${others.join(', ')}; see LATE_FILES`,
+    );
   }
   const entries = names.map((name) => `export function ${name}(...values) { return open().${name}(...values); }`);
   return `${(code.match(IMPORT) ?? []).join('\n')}
