@@ -11,6 +11,8 @@ export interface VirtualClock extends Clock {
   readonly now: () => number;
   /** Lets `ms` pass. Each timer runs at its own time, and what it causes in memory happens before the next one. */
   advance(ms: number): Promise<void>;
+  /** Lets `ms` pass at once, as on a suspended machine: a timer that is due runs when all of the time has passed. */
+  jump(ms: number): void;
   /**
    * Waits until `count` timers are due in exactly `ms`. Time does not pass meanwhile. Call it before `advance` if the code
    * under test starts its timer only after something real, such as the arrival of a request: a timer that starts after
@@ -61,6 +63,11 @@ export function makeVirtualClock(): VirtualClock {
         await setImmediate();
       }
       elapsedMs = untilMs;
+    },
+    jump(ms) {
+      elapsedMs += ms;
+      const due = [...timers].filter(({ dueMs }) => dueMs <= elapsedMs);
+      for (const timer of due.sort((one, other) => one.dueMs - other.dueMs)) run(timer);
     },
     async waitForTimer(ms, count = 1) {
       const isDue = ({ dueMs }: Timer): boolean => Math.abs(dueMs - elapsedMs - ms) < ROUNDING_MS;
