@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -59,11 +59,18 @@ await t.test('a crash of Bun itself prints no argument', { skip }, async (t) => 
   t.strictSame(readdirSync(folder), before, 'no file is written');
 });
 
-/** Starts a server that accepts connections and never answers. */
-async function startSilentServer(t: Test): Promise<string> {
-  const server = createServer((socket) => socket.on('error', () => undefined));
+interface SilentServer {
+  readonly url: string;
+  /** How many whole requests it has received. */
+  readonly countRequests: () => number;
+}
+
+/** Starts a server that reads requests and never answers. */
+async function startSilentServer(t: Test): Promise<SilentServer> {
+  let count = 0;
+  const server = createServer((request) => request.resume().once('end', () => (count += 1)));
   const port = await listenForTest(t, server);
-  return `http://127.0.0.1:${port}/v3`;
+  return { url: `http://127.0.0.1:${port}/v3`, countRequests: () => count };
 }
 
 const SIGNALS = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'] as const;
@@ -77,7 +84,8 @@ await t.test(
   'a signal makes the executable print no argument and no variable, and it starts, sends and writes nothing',
   { skip: withStrace },
   async (t) => {
-    const settings = makeLoginSettings(await startSilentServer(t));
+    const { url, countRequests } = await startSilentServer(t);
+    const settings = makeLoginSettings(url);
     for (const signal of SIGNALS) {
       const home = makeTestHome(t);
       const folder = t.testdir({ cwd: {} });
@@ -85,12 +93,14 @@ await t.test(
       const plugin = [PLUGIN_PATH, '--os-username', USER];
       const env = makeEnvironment(home, { ...settings, OS_USERNAME: undefined, BUN_ENABLE_CRASH_REPORTING: '1' });
       const [file, args, options] = makeIsolatedCommand('strace', ['-f', '-e', CALLS, '-o', trace, ...plugin], env);
+      const requestsBefore = countRequests();
       const child = spawn(file, args, { ...options, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
       const output: string[] = [];
       for (const stream of [child.stdout, child.stderr])
         stream.on('data', (chunk: Buffer) => output.push(chunk.toString()));
       const readTrace = (): string => (existsSync(trace) ? readFileSync(trace, 'utf8') : '');
-      await waitUntil('a connection', () => readTrace().includes('connect('));
+      // The plugin then waits for an answer, so that it has nothing more to send.
+      await waitUntil('a request', () => countRequests() > requestsBefore);
       process.kill(Number(/^\d+/.exec(readTrace())?.[0]), signal);
       await once(child, 'close');
       const [before = '', ...parts] = readTrace().split(`--- ${signal}`);
