@@ -7,7 +7,6 @@ import { build as bundle } from 'esbuild';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { makeLateFiles } from './lib/late-functions.ts';
 
 const MAIN = 'dist/client-keystone-auth.cjs';
 const SLOW = 'dist/slow.cjs';
@@ -160,39 +159,6 @@ const lateModules: Plugin = {
     }));
   },
 };
-
-/** What few logins need: messages about failures, other methods than passwords, browsers, prompts, the keyring, proxies. */
-const LATE_FILES = [
-  'plugin/auth-methods/federated-request.ts',
-  'plugin/auth-methods/oidc-method.ts',
-  'plugin/auth-methods/presented-jwt.ts',
-  'plugin/auth-methods/provider-token.ts',
-  'plugin/browser/callback-listener.ts',
-  'plugin/browser/callback-page.ts',
-  'plugin/browser/callback-request.ts',
-  'plugin/browser/loopback-servers.ts',
-  'plugin/browser/open-browser.ts',
-  'plugin/browser/wait-for-callback.ts',
-  'plugin/cache/keyring.ts',
-  'plugin/config/cloud-entry.ts',
-  'plugin/config/provider-profiles.ts',
-  'plugin/kerberos/curl.ts',
-  'plugin/kerberos/negotiate.ts',
-  'plugin/programs/environment.ts',
-  'plugin/programs/find-program.ts',
-  'plugin/programs/session-bus.ts',
-  'plugin/saml/explain-provider.ts',
-  'plugin/saml/identity-provider.ts',
-  'plugin/saml/service-provider.ts',
-  'plugin/saml/soap-envelope.ts',
-  'plugin/terminal/prompt.ts',
-  'shared/base/similar-name.ts',
-  'shared/http/explain-network-error.ts',
-  'shared/http/socks.ts',
-  'shared/http/tunnel.ts',
-  'shared/keystone/explain-response.ts',
-  'shared/oidc/token-request.ts',
-];
 
 /** The parser of yargs makes a `require` for configuration files, which it never reads here. */
 const withoutRequire: Plugin = {
@@ -387,7 +353,6 @@ await make(SLOW, {
   entryPoints: ['src/plugin/cli/cli.ts'],
   plugins: [
     ...OWN_PLUGINS,
-    makeLateFiles(LATE_FILES),
     ...SEPARATE.map(({ name, file }) => requireAtRunTime(name, file)),
     requireAtRunTime(/^\.\.\/commands\/run-command\.ts$/, './commands.cjs'),
   ],
