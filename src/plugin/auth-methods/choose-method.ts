@@ -75,8 +75,8 @@ const hasUser = (config: ResolvedConfig): boolean => config.has('user-id') || co
  */
 function pickCandidate(candidates: readonly Candidate[], config: ResolvedConfig): Candidate | undefined {
   const complete = candidates.filter(({ missing }) => missing.length === 0);
-  const isNoReason = (name: OptionName): boolean =>
-    SECRET_NAMES.has(name) || listMissing(password, config).includes(name);
+  const missingForPassword = listMissing(password, config);
+  const isNoReason = (name: OptionName): boolean => SECRET_NAMES.has(name) || missingForPassword.includes(name);
   return (
     candidates.find(({ isFromFlag }) => isFromFlag) ??
     complete.find(({ method }) => method === multifactor) ??

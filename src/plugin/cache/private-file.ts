@@ -145,7 +145,7 @@ export function removePrivateFile(path: string, uid: number | undefined): boolea
  *
  * @param expiresAt ms since 1970, UTC; becomes the modification time, so that pruning reads no file
  * @param mayBeLost whether a power failure may take it: a run makes it again without a user, and a checksum shows that it
- *   is incomplete. To wait for the disk would take a tenth of a login.
+ *   is incomplete. A login then does not wait for a slow disk.
  * @throws CacheError if the file cannot be written
  */
 export function writePrivateFile(

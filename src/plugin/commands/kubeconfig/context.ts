@@ -101,7 +101,8 @@ export function hasCertificate(text: string): boolean {
 
 /** Whether a user logs in, but not with this program. */
 function isForeign(kubeconfig: Kubeconfig, user: string): boolean {
-  return !['ours', 'old', 'none'].includes(classifyUser(kubeconfig.find('user', user)?.value ?? {}));
+  const value = kubeconfig.find('user', user)?.value ?? {};
+  return !isPluginUser(value) && classifyUser(value) !== 'none';
 }
 
 /** @throws ConfigError if the context or the user logs in in another way, which the new login would replace */
