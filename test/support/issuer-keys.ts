@@ -21,13 +21,6 @@ export async function findSigningKid(issuer: TestIssuer, token: string): Promise
   return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }).kid;
 }
 
-/** Counts how often an issuer has read its keys, or tried to. */
-export async function countReads(issuer: TestIssuer): Promise<number> {
-  const { body } = await issuer.sendRequest({ path: '/metrics' });
-  const counts = [...String(body).matchAll(/signing_key_reads_total\{result="\w+"\} (\d+)/g)];
-  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
-}
-
 /**
  * Lets time pass until each replica has read its keys once, and has made a key if one was due. Time stands still while they
  * do, because their requests have deadlines.

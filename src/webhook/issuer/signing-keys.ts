@@ -41,7 +41,7 @@ export interface SigningKeys {
   readonly readAge: () => number;
   /** Whether the store was read so long ago that other replicas could sign with a key that this one does not know. */
   readonly isOutdated: () => boolean;
-  /** Reads the store now. */
+  /** Reads the store, and makes a key if one is due: now, or after a check that runs. */
   readonly check: () => Promise<void>;
   readonly close: () => void;
 }
@@ -74,6 +74,9 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
   let cancelTimer = (): void => undefined;
   let isClosed = false;
   let hasFailed = false;
+  let lastCheck = Promise.resolve();
+  /** A check that has not begun. */
+  let waitingCheck: Promise<void> | undefined;
 
   function accept(next: readonly SigningKey[]): void {
     const known = new Set(keys.map(({ kid }) => kid));
@@ -118,7 +121,7 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
     );
   }
 
-  async function check(): Promise<void> {
+  async function readAndRotate(): Promise<void> {
     try {
       accept(await store.read());
       await rotateIfDue();
@@ -127,11 +130,23 @@ export async function openSigningKeys(settings: SigningKeysSettings): Promise<Si
     }
   }
 
+  /** One check at a time: what an earlier one has read must not replace what a later one has. */
+  function check(): Promise<void> {
+    cancelTimer();
+    if (waitingCheck !== undefined) return waitingCheck;
+    const next = lastCheck.then(async () => {
+      waitingCheck = undefined;
+      await readAndRotate();
+      if (lastCheck === next) checkLater();
+    });
+    waitingCheck = next;
+    lastCheck = next;
+    return next;
+  }
+
   function checkLater(): void {
     if (isClosed) return;
-    cancelTimer = clock.startTimer(KEY_CHECK_MS, () => {
-      void check().finally(checkLater);
-    });
+    cancelTimer = clock.startTimer(KEY_CHECK_MS, () => void check());
   }
 
   const findCurrent = (): SigningKey => {
