@@ -3,7 +3,6 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { generateLoad } from '../support/load-generator.ts';
@@ -12,7 +11,7 @@ import type { StandInKeystone } from '../support/stand-in-keystone.ts';
 import { findRecordedUser } from '../support/stand-in-keystone/users.ts';
 import type { StandInUser } from '../support/stand-in-keystone/users.ts';
 import { pickSize } from '../support/stress.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { waitForEvents, waitUntil } from '../support/wait-until.ts';
 import { makeAccessReview, makeFakeToken, makeTokenReview } from '../support/webhook-client.ts';
 import { countValidations, countValidTokens, issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
 import { makeTestFolder, shareTestPki } from '../support/webhook-settings.ts';
@@ -209,12 +208,12 @@ for (const client of CLIENTS) {
     void sending.finally(() => (isAnswered = true));
     const isOver = (): boolean => isAnswered;
     // Invalid tokens wait for their turn at Keystone. Time passes only if everybody waits for that, and by one turn.
+    const allWait = (): boolean => waiting.size > 0 && waiting.size + isDone.size >= CONNECTIONS;
     while (!isOver()) {
-      await setImmediate();
-      if (waiting.size === 0 || waiting.size + isDone.size < CONNECTIONS) continue;
+      await waitForEvents('the others to wait as well', () => isOver() || allWait());
       const before = answered;
       await webhook.clock.advance(MS_PER_TURN);
-      while (answered === before && !isOver()) await setImmediate();
+      await waitForEvents('the answer of this turn', () => isOver() || answered > before);
     }
     await sending;
     t.equal(wrong, 0, 'wrong identities');

@@ -1,5 +1,5 @@
 /** Waits for a condition. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
 /** Ends a test that hangs: far longer than anything takes on a busy machine. In ms. */
 export const HANG_GUARD_MS = 240_000;
@@ -21,4 +21,17 @@ export async function waitUntil<T>(what: string, find: () => Found<T> | Promise<
     await sleep(PAUSE_MS);
   }
   throw new Error(`waited in vain for ${what}`);
+}
+
+/**
+ * The same without pauses, for what follows from events in this process, and happens thousands of times.
+ *
+ * @throws Error after minutes
+ */
+export async function waitForEvents(what: string, find: () => boolean): Promise<void> {
+  const startedAt = performance.now();
+  while (!find()) {
+    if (performance.now() - startedAt > HANG_GUARD_MS) throw new Error(`waited in vain for ${what}`);
+    await setImmediate();
+  }
 }

@@ -1,5 +1,5 @@
 /** Sends requests to a webhook over TLS, as kube-apiserver does. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -128,13 +128,16 @@ export function makeAccessReview({ version = 'v1', namespace = 'web', roles = []
   };
 }
 
+/** Before this time, in ms since 1970, UTC, no token was made that could still be valid. */
+const LONG_AGO_MS = Date.UTC(2020);
+
 /**
  * Makes a token in the shape of a Fernet token that Keystone does not know.
  *
- * @param createdAt when it claims to be made, ms since 1970, UTC; at any time of 136 years by default
+ * @param createdAt when it claims to be made, ms since 1970, UTC; long ago by default, which the webhook always notices
  */
-export function makeFakeToken(createdAt?: number): string {
-  const frame = Buffer.concat([Buffer.from([0x80, 0, 0, 0, 0]), randomBytes(132)]);
-  if (createdAt !== undefined) frame.writeBigUInt64BE(BigInt(Math.floor(createdAt / 1_000)), 1);
+export function makeFakeToken(createdAt = randomInt(LONG_AGO_MS)): string {
+  const frame = Buffer.concat([Buffer.from([0x80]), randomBytes(136)]);
+  frame.writeBigUInt64BE(BigInt(Math.floor(createdAt / 1_000)), 1);
   return frame.toString('base64url');
 }

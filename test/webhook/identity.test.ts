@@ -8,6 +8,7 @@ import { fillFormat } from '../../src/webhook/authn/kubernetes-name.ts';
 import { mapOwnerToUserInfo } from '../../src/webhook/authn/user-info.ts';
 import { classifyTokenShape } from '../../src/webhook/authn/token-shape.ts';
 import { NAMING, OWNER } from '../support/token-owner.ts';
+import { makeFakeToken } from '../support/webhook-client.ts';
 
 const DETAILS = {
   user: { id: 'u1', name: 'alice', domain: { id: 'd1', name: 'acme' } },
@@ -194,4 +195,7 @@ void t.test('the tokens of Keystone are told from other tokens by their shape', 
     t.equal(classifyTokenShape(makeToken(now - 3_600_000_000), now), 'suspicious', 'from long ago');
     t.equal(classifyTokenShape(token.slice(0, -2), now), 'impossible', 'truncated');
   }
+  const shapes = Array.from({ length: 10_000 }, () => classifyTokenShape(makeFakeToken(), now));
+  t.strictSame([...new Set(shapes)], ['suspicious'], 'what other tests send as made up');
+  t.equal(classifyTokenShape(makeFakeToken(now), now), 'likely', 'made up with care');
 });
