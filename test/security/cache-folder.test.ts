@@ -25,10 +25,11 @@ import { makeEnvironment } from '../support/home.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { OTHER_USERS } from '../support/other-users.ts';
 import { startProgram } from '../support/stress.ts';
 import { forgetSubstitutes } from '../support/substitute-folders.ts';
 
-const [ALICE, BOB] = [65_533, 65_534];
+const { alice: ALICE, bob: BOB } = OTHER_USERS.cacheFolder;
 
 const skip = skipWithout('another user (root and setpriv)', () => {
   return process.geteuid?.() === 0 && canRun('setpriv', '--version');

@@ -24,13 +24,14 @@ import { GET_PODS_ARGS, makeAliceSettings, POD_LINE, setUpKubectl } from '../sup
 import type { KubectlFixture } from '../support/kubectl-fixture.ts';
 import type { EnvVars } from '../support/home.ts';
 import { canRun, requireKubectl, skipWithout } from '../support/missing-tools.ts';
+import { OTHER_USERS } from '../support/other-users.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
 import { findTestEnvironment } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
 const POD_UID = 1_000_650_000;
 const FS_GROUP = 1_000_650_000;
-const NEIGHBOR = 65_533;
+const { neighbor: NEIGHBOR } = OTHER_USERS.podLayouts;
 
 const kubectl = await requireKubectl('new');
 const environment = findTestEnvironment();

@@ -27,6 +27,7 @@ import { forgetSubstitutes } from '../support/substitute-folders.ts';
 import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, startProgram } from '../support/stress.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
+import { OTHER_USERS } from '../support/other-users.ts';
 import { makeLoginSettings, startKeystoneForTest } from '../support/check-run.ts';
 import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment } from '../support/home.ts';
@@ -34,8 +35,7 @@ import type { RunResult } from '../support/run-plugin.ts';
 import type { LoginSettings } from '../support/login-settings.ts';
 import { HANG_GUARD_MS } from '../support/wait-until.ts';
 
-const VICTIM = 65_533;
-const ATTACKER = 65_534;
+const { victim: VICTIM, attacker: ATTACKER } = OTHER_USERS.attackers;
 const CANARY = 'canary-of-the-victim';
 const EVIL = 'gAAAAABevil';
 /** What an attack prints when it has taken a lock. */
@@ -135,7 +135,14 @@ await t.test('another user cannot read, list, change or lock the cache files', {
     }
     const files = readdirSync(victim.cache).map((name) => join(victim.cache, name));
     const lock = files.find((name) => name.endsWith('.lock')) ?? '';
-    const env = { FILES: files.join(' '), CACHE: victim.cache, LOCK: lock, LOCKED, NODE: process.execPath };
+    const env = {
+      FILES: files.join(' '),
+      CACHE: victim.cache,
+      LOCK: lock,
+      LOCKED,
+      NODE: process.execPath,
+      ATTACKER: String(ATTACKER),
+    };
     const scripts = {
       read: 'cat $FILES',
       list: 'ls -la "$CACHE"; cat "$CACHE"/*',
@@ -143,7 +150,7 @@ await t.test('another user cannot read, list, change or lock the cache files', {
       remove: 'rm -rf "$CACHE"; rm -f $FILES; mv "$CACHE" "$CACHE.old"',
       plant: 'ln -s /dev/zero "$CACHE/x"; mkfifo "$CACHE/y"; touch "$CACHE/z"',
       link: 'for f in $FILES; do ln "$f" /tmp/cka-stolen-$$; cat /tmp/cka-stolen-$$; done; rm -f /tmp/cka-stolen-$$',
-      change: 'chmod 777 "$CACHE" $FILES; chown 65534 $FILES; chattr +i $FILES',
+      change: 'chmod 777 "$CACHE" $FILES; chown "$ATTACKER" $FILES; chattr +i $FILES',
       flock: 'flock -n "$LOCK" echo "$LOCKED"; flock -n "$CACHE" echo "$LOCKED"',
       sqlite: `"$NODE" -e 'new (require("node:sqlite").DatabaseSync)(process.env.LOCK).exec("BEGIN EXCLUSIVE"); console.log(process.env.LOCKED)'`,
     };

@@ -14,6 +14,7 @@ import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, runInWorkers } from '../support/stress.ts';
 import { forgetSubstitutesOf } from '../support/substitute-folders.ts';
 import { canRun } from '../support/missing-tools.ts';
+import { OTHER_USERS } from '../support/other-users.ts';
 import { startProgram } from '../support/stress.ts';
 import { skipWithout } from '../support/missing-tools.ts';
 import { expireTokens } from '../support/expire-tokens.ts';
@@ -309,8 +310,8 @@ await t.test('without a usable home, each run returns a token', async (t) => {
 });
 
 const skipReason = skipWithout('another user (root and setpriv)', () => isRoot && canRun('setpriv', '--version'));
-const NOBODY = 65_534;
-const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, '--regid=65534', '--clear-groups'];
+const { nobody: NOBODY } = OTHER_USERS.diskFaults;
+const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
 
 await t.test('with a home that is not writable, each run returns a token', { skip: skipReason }, async (t) => {
   await checkRunsWithHome(t, "another user's HOME", '/var', AS_NOBODY);

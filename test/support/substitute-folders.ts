@@ -1,8 +1,10 @@
 /** The folders of this machine that take the place of a cache folder that cannot be used. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { listFallbackFolders } from '../../src/plugin/cache/fallback-folders.ts';
+import { listFallbackFolders, listHiddenFolders } from '../../src/plugin/cache/fallback-folders.ts';
+import { makeProcessHost } from '../../src/shared/base/host.ts';
 import { fakeHost } from './fake-host.ts';
+import type { EnvVars } from './home.ts';
 
 const listTemporaryFolders = (uid: number): string[] => [`/run/user/${uid}`, '/dev/shm', '/tmp'];
 
@@ -18,7 +20,7 @@ function removeAll(paths: readonly string[]): void {
   for (const path of paths) rmSync(path, { recursive: true, force: true });
 }
 
-/** Removes everything of a user that only tests have. */
+/** Removes everything of a user that only this test file has. */
 export function forgetSubstitutes(uid: number): void {
   removeAll(
     listTemporaryFolders(uid).flatMap((folder) =>
@@ -29,8 +31,19 @@ export function forgetSubstitutes(uid: number): void {
   );
 }
 
-/** Removes what took the place of the cache folder in a home; undefined means no home. */
-export function forgetSubstitutesOf(uid: number, home: string | undefined): void {
-  const host = fakeHost({ uid, home: () => home, temporaryFolders: listTemporaryFolders(uid) });
-  removeAll(listFallbackFolders(host).map(({ path }) => path));
+/**
+ * Removes what took the place of the cache folder in runs that this process has started.
+ *
+ * @param home undefined means no home
+ * @param run the variables of the runs, and their current folder
+ */
+export function forgetSubstitutesOf(
+  uid: number,
+  home: string | undefined,
+  run: { readonly env?: EnvVars; readonly cwd?: string } = {},
+): void {
+  const host = fakeHost({ ...run, uid, home: () => home, temporaryFolders: listTemporaryFolders(uid) });
+  const own = makeProcessHost();
+  const callers = { host: own, parent: own.identifyProcess(process.pid), isForKubectl: false };
+  removeAll([...listFallbackFolders(host), ...listHiddenFolders(host, callers)].map(({ path }) => path));
 }
