@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { PATIENT, pickSize, startProgram } from '../support/stress.ts';
+import { forgetSubstitutesOf } from '../support/substitute-folders.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
-import { PLUGIN_COMMAND, PLUGIN_PATH } from '../support/run-plugin.ts';
+import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { makeExecInfo, makeEnvironment, makeHome } from '../support/home.ts';
 import type { Home, EnvVars } from '../support/home.ts';
 import type { RunResult } from '../support/run-plugin.ts';
@@ -27,6 +28,8 @@ interface CanarySearch {
   /** The texts that must not appear: the secrets of the users, and each printed token. */
   readonly canaries: Set<string>;
   readonly leaks: string[];
+  /** The processes that were searched. */
+  readonly processes: Set<string>;
   places: number;
 }
 
@@ -35,13 +38,18 @@ function setUpSearch(t: Test, environment: TestEnvironment): CanarySearch {
   t.teardown(() => home.remove());
   const temporary = join(home.path, 'tmp');
   mkdirSync(temporary);
-  return { home, temporary, canaries: new Set([...listSecrets(environment.tenancy), WRONG]), leaks: [], places: 0 };
+  const canaries = new Set([...listSecrets(environment.tenancy), WRONG]);
+  return { home, temporary, canaries, leaks: [], processes: new Set(), places: 0 };
 }
 
 function inspect(search: CanarySearch, fixture: string, text: string): void {
   search.places += 1;
   const encodings = (canary: string): string[] => [
     canary,
+    JSON.stringify(canary).slice(1, -1),
+    // Files and arguments are searched as bytes, and a password need not be ASCII.
+    Buffer.from(canary).toString('latin1'),
+    Buffer.from(JSON.stringify(canary).slice(1, -1)).toString('latin1'),
     Buffer.from(canary).toString('base64'),
     encodeURIComponent(canary),
   ];
@@ -51,18 +59,25 @@ function inspect(search: CanarySearch, fixture: string, text: string): void {
   }
 }
 
-/** Searches the arguments of all processes, which every user can read. */
+function readProcFile(pid: string, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+  } catch {
+    // The process has ended.
+    return '';
+  }
+}
+
+/**
+ * Searches the arguments of the processes with this home, which every user can read. Other test files run at the same
+ * time, and one of them has a password in its arguments. Nor does this see the process that starts the plugin with
+ * `env -i NAME=VALUE`, until it becomes the plugin.
+ */
 function inspectProcesses(search: CanarySearch): void {
-  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    let line = '';
-    try {
-      line = readFileSync(`/proc/${entry}/cmdline`, 'latin1');
-    } catch {
-      // The process has ended.
-    }
-    // The test itself starts the plugin with `env -i NAME=VALUE`, until that process becomes the plugin.
-    if (line.includes(PLUGIN_PATH) && !line.startsWith('/usr/bin/env\0'))
-      inspect(search, `/proc/${entry}/cmdline`, line);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (!readProcFile(pid, 'environ').includes(`HOME=${search.home.path}\0`)) continue;
+    search.processes.add(pid);
+    inspect(search, `/proc/${pid}/cmdline`, readProcFile(pid, 'cmdline'));
   }
 }
 
@@ -120,6 +135,7 @@ function inspectFiles(t: Test, search: CanarySearch): void {
 
 function report(t: Test, search: CanarySearch, what: string): void {
   inspectFiles(t, search);
+  t.ok(search.processes.size > 0, `${what}: processes were searched`);
   t.strictSame([...new Set(search.leaks)], [], `${what}: no leaks`);
   t.comment(`${what}: ${search.canaries.size} canaries, ${search.places} places, ${search.leaks.length} leaks`);
 }
@@ -173,6 +189,9 @@ testWithKeystone('runs with a broken cache leak no secret', async (t, environmen
   }
   writeFileSync(join(search.home.path, 'file'), '');
   const envWithoutCache = { ...env, CLIENT_KEYSTONE_AUTH_CACHE_DIR: join(search.home.path, 'file') };
+  t.teardown(() => {
+    forgetSubstitutesOf(process.geteuid?.() ?? 0, search.home.path, { env: envWithoutCache, cwd: search.home.path });
+  });
   t.equal((await observe(search, { args: ['-vvv'], env: envWithoutCache })).status, 0, 'without a cache');
   report(t, search, 'a broken cache');
 });
