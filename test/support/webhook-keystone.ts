@@ -3,6 +3,7 @@ import { startStandInKeystone } from './stand-in-keystone.ts';
 import type { StandInKeystone, StandInKeystoneOptions } from './stand-in-keystone.ts';
 import { findRecordedUser } from './stand-in-keystone/users.ts';
 import type { StandInUser } from './stand-in-keystone/users.ts';
+import type { VirtualClock } from './virtual-clock.ts';
 import type { Owner, WebhookClient } from './webhook-client.ts';
 
 /** The start of a request that validates a token. */
@@ -15,6 +16,24 @@ export async function startTestKeystone(t: Owner, options: StandInKeystoneOption
   const keystone = await startStandInKeystone(options);
   t.teardown(() => keystone.close());
   return keystone;
+}
+
+/**
+ * Starts a stand-in that has the clock of a server which the test starts after it. Time passes for neither of them while
+ * the test does something, however long that takes.
+ */
+export async function startKeystoneWithClock(
+  t: Owner,
+  options: Omit<StandInKeystoneOptions, 'now'> = {},
+): Promise<{ readonly keystone: StandInKeystone; readonly follow: (clock: Pick<VirtualClock, 'now'>) => void }> {
+  let { now } = Date;
+  const keystone = await startTestKeystone(t, { ...options, now: () => now() });
+  return {
+    keystone,
+    follow: (clock) => {
+      ({ now } = clock);
+    },
+  };
 }
 
 /** Issues a token for the project web, without a request. */

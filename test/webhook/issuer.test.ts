@@ -16,6 +16,7 @@ import { waitUntil } from '../support/wait-until.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import type { WebhookResponse } from '../support/webhook-client.ts';
 import { countValidations, issueToken, startTestKeystone, VALIDATION } from '../support/webhook-keystone.ts';
+import { startKeystoneWithClock } from '../support/webhook-keystone.ts';
 import { connectOverHttp2 } from '../support/webhook-over-http2.ts';
 import { shareTestPki } from '../support/webhook-settings.ts';
 
@@ -167,9 +168,10 @@ void t.test('a token never outlives the Keystone token', async (t) => {
 
 void t.test('with any clock, a token ends no later than the Keystone token, by both clocks', async (t) => {
   for (const aheadSeconds of [-300, -30, 0, 30, 300]) {
-    const keystone = await startTestKeystone(t, { lifetimeSeconds: 500 });
+    const { keystone, follow } = await startKeystoneWithClock(t, { lifetimeSeconds: 500 });
     keystone.clockAheadSeconds = aheadSeconds;
     const issuer = await startIssuer(t, { keystone });
+    follow(issuer.clock);
     const token = issueToken(keystone);
     const { body } = await postForm(issuer, makeForm(token));
     const { exp = 0, iat = 0 } = await verify(issuer, (body as TokenAnswer).access_token);
@@ -183,8 +185,9 @@ void t.test('with any clock, a token ends no later than the Keystone token, by b
 });
 
 void t.test('the log says once that clocks differ, and that they agree again', async (t) => {
-  const keystone = await startTestKeystone(t);
+  const { keystone, follow } = await startKeystoneWithClock(t);
   const issuer = await startIssuer(t, { keystone });
+  follow(issuer.clock);
   const exchange = (aheadSeconds: number) => {
     keystone.clockAheadSeconds = aheadSeconds;
     return postForm(issuer, makeForm(issueToken(keystone)));
@@ -469,10 +472,13 @@ void t.test('a flood of made-up tokens does not reach Keystone, and users still 
     t.match(await issuer.sendRequest({ method: 'POST', path, body, headers, tls: {} }), { status: 200 });
   };
   // Those in the queue wait for virtual time. It passes, by one turn, if nobody has been answered during an exchange.
-  for (let before = -1; answered < flood.length; before = answered) {
+  let before = -1;
+  await waitUntil('all are answered', async () => {
     if (answered === before) await issuer.clock.advance(1_000);
+    before = answered;
     await exchangeKnown();
-  }
+    return answered === flood.length;
+  });
   await Promise.all(flood);
   t.equal(counts.get('400'), 400 - (counts.get('429 retry') ?? 0), JSON.stringify([...counts]));
   t.ok((counts.get('429 retry') ?? 0) > 50, 'most of those with the shape of a token are turned away');

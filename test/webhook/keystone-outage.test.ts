@@ -10,7 +10,7 @@ import type { Handler } from '../support/stand-in-keystone/handlers.ts';
 import { sendResponse } from '../support/stand-in-keystone/responses.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { countValidations, countValidTokens, issueToken, startTestKeystone } from '../support/webhook-keystone.ts';
-import { VALIDATION } from '../support/webhook-keystone.ts';
+import { startKeystoneWithClock, VALIDATION } from '../support/webhook-keystone.ts';
 import { shareTestPki } from '../support/webhook-settings.ts';
 import { startWebhook } from '../support/webhook.ts';
 
@@ -177,11 +177,9 @@ void t.test('a cached token is validated again in the background before its time
 });
 
 void t.test('a cached token is refused as soon as it expires, without a request', async (t) => {
-  // Both have the same clock.
-  let now = Date.now;
-  const keystone = await startTestKeystone(t, { lifetimeSeconds: 20, now: () => now() });
+  const { keystone, follow } = await startKeystoneWithClock(t, { lifetimeSeconds: 20 });
   const webhook = await startWebhook(t, { keystone });
-  now = webhook.clock.now;
+  follow(webhook.clock);
   const token = issueToken(keystone);
   t.match(await webhook.reviewToken(token), { authenticated: true });
   await webhook.clock.advance(10_000);
