@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { checkSuccess, EXIT_STATUS, startKeystoneForTest } from '../support/check-run.ts';
+import { damageEnd } from '../support/damaged-token.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import type { EnvVars } from '../support/home.ts';
@@ -161,7 +162,7 @@ void t.test('a login that Keystone rejects gets one message', async (t) => {
     'Keystone refused the JWT of repo:evil/app: no matching rule found',
     'the mapping of identity provider ci',
   ]);
-  await isRefused('the JWT is forged', { OS_JWT: `${makeCiJwt().slice(0, -4)}AAAA` }, [
+  await isRefused('the JWT is forged', { OS_JWT: damageEnd(makeCiJwt()) }, [
     'Keystone refused the JWT of repo:acme/app: JWT verification error: InvalidSignature;',
     'check its issuer, audience and expiry',
   ]);

@@ -11,6 +11,7 @@ import type { Test } from 'tap';
 import { objectAt, textAt } from '../../src/shared/base/json.ts';
 import { checkBrowserSuccess, startBrowserLogin } from '../support/browser-login-in-process.ts';
 import { checkSuccess } from '../support/check-run.ts';
+import { damageEnd } from '../support/damaged-token.ts';
 import { ALICE, AS_CONFIDENTIAL, testWithDex, USERS_OF_CONNECTOR } from '../support/dex.ts';
 import type { TestDex } from '../support/dex.ts';
 import { makeEnvironment } from '../support/home.ts';
@@ -49,7 +50,7 @@ testWithDex('the webhook accepts ID tokens of Dex', async (t, dex) => {
     authenticated: true,
     user: { username: ALICE.name, uid: '', groups: [], extra: {} },
   });
-  t.strictSame(await webhook.reviewToken(`${token.slice(0, -6)}AAAAAA`), { authenticated: false });
+  t.strictSame(await webhook.reviewToken(damageEnd(token)), { authenticated: false });
 });
 
 testWithDex(

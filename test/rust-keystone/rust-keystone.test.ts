@@ -9,6 +9,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { collectResult } from '../../scripts/lib/child-result.ts';
 import { checkFailure, checkSuccess, EXIT_STATUS } from '../support/check-run.ts';
+import { damageEnd } from '../support/damaged-token.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import { makeEnvironment } from '../support/home.ts';
@@ -278,7 +279,7 @@ async function testPods(t: Test, rust: RustCluster, kubectl: string): Promise<vo
     await fails({ OS_K8S_AUTH_ROLE: undefined }, ['requires the name of a role', 'set OS_K8S_AUTH_ROLE']);
     await fails({ OS_K8S_AUTH_INSTANCE_ID: 'nosuch' }, ['has no Kubernetes auth instance nosuch']);
     await fails({ OS_K8S_AUTH_INSTANCE_ID: rust.disabledInstanceId }, [/check that instance \S+ is enabled/]);
-    await fails({ OS_K8S_AUTH_TOKEN_FILE: pod.writeFile('forged', `${stranger.slice(0, -4)}AAAA`) }, ['refused']);
+    await fails({ OS_K8S_AUTH_TOKEN_FILE: pod.writeFile('forged', damageEnd(stranger)) }, ['refused']);
   });
 
   const skip = skipWithout('a mount namespace', () => canRun('unshare', ...MOUNT_NAMESPACE, 'true'));
@@ -331,7 +332,7 @@ async function testJobs(t: Test, rust: RustCluster): Promise<void> {
     const fails = async (changes: EnvVars, says: readonly (string | RegExp)[]): Promise<void> => {
       checkFailure(t, await job.onNewMachine().with(changes).run(), EXIT_STATUS.refused, { says });
     };
-    const forged = `${(job.settings['OS_JWT'] ?? '').slice(0, -8)}AAAAAAAA`;
+    const forged = damageEnd(job.settings['OS_JWT'] ?? '');
     await fails({ OS_JWT: forged }, ['Keystone refused the JWT', 'Signature verification failed']);
     await fails({ OS_ATTRIBUTE_MAPPING_NAME: undefined }, ['requires the name of a mapping']);
     await fails({ OS_ATTRIBUTE_MAPPING_NAME: 'nosuch' }, ['has no mapping "nosuch"']);

@@ -4,6 +4,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import t from 'tap';
 import type { Test } from 'tap';
+import { damageEnd } from '../support/damaged-token.ts';
 import { decideDevice, testWithFederation } from '../support/federation.ts';
 import { sendRequest } from '../support/send-request.ts';
 import { DISCOVERY_PATH, JWKS_PATH } from '../support/stand-in-issuer.ts';
@@ -74,7 +75,7 @@ testWithFederation(
       user: { username: `${url}#${federation.users.alice.name}`, uid: '', groups: [], extra: {} },
     });
     t.equal(listRequests(keystone).length, 0, 'no request to Keystone');
-    t.strictSame(await webhook.reviewToken(`${issued.id_token.slice(0, -4)}AAAA`), { authenticated: false });
+    t.strictSame(await webhook.reviewToken(damageEnd(issued.id_token)), { authenticated: false });
     t.match(webhook.readOutput(), /its signature is wrong/);
 
     const { users, projects } = environment.tenancy;
