@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { handleRequest } from './handle-request.ts';
 import { listenForTest } from './listen-for-test.ts';
 
 interface Metadata {
@@ -153,7 +154,9 @@ export async function startStandInCluster(t: Test): Promise<StandInCluster> {
     } else fail(response, 404);
   }
 
-  const server = createServer((message, response) => void serve(message, response));
+  const server = createServer((message, response) => {
+    handleRequest(t, message, response, () => serve(message, response));
+  });
   waitForClients(server);
   const port = await listenForTest(t, server);
   const url = `http://127.0.0.1:${port}`;

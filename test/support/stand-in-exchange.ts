@@ -10,6 +10,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import { text as readAll } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { handleRequest } from './handle-request.ts';
 import { listenForTest } from './listen-for-test.ts';
 import { makeIssuerKey, signJwt } from './stand-in-issuer.ts';
 import type { IssuerKey } from './stand-in-issuer.ts';
@@ -140,10 +141,7 @@ export async function startStandInExchange(t: Test, options: StandInExchangeOpti
   };
 
   const listener = (message: IncomingMessage, response: ServerResponse): void => {
-    handle(message, response).catch((error: unknown) => {
-      t.fail(`the stand-in issuer: ${String(error)}`);
-      response.destroy();
-    });
+    handleRequest(t, message, response, () => handle(message, response));
   };
   const server =
     tls === undefined

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
 import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
+import { handleRequest } from './handle-request.ts';
 
 export interface ProviderRequest {
   /** `METHOD /path`. */
@@ -51,7 +52,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
   const requests: ProviderRequest[] = [];
   let tokenRequestCount = 0;
   const server = createServer((request, response) => {
-    const respond = async (): Promise<void> => {
+    handleRequest(t, request, response, async () => {
       const form = Object.fromEntries(new URLSearchParams(await text(request)));
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       requests.push({ line, headers: request.headers, form });
@@ -60,8 +61,7 @@ export async function startStandInProvider(t: Test): Promise<StandInProvider> {
       const type = typeof body === 'string' ? 'text/html' : 'application/json';
       response.writeHead(status, { 'content-type': type, ...headers });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
-    };
-    void respond();
+    });
   });
   waitForClients(server);
   const url = `http://127.0.0.1:${await listenOnLoopback(server)}`;

@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
 import { waitForClients } from '../../scripts/lib/patient-server.ts';
+import { handleRequest } from './handle-request.ts';
 import { listenForTest } from './listen-for-test.ts';
 
 export const SOAP = 'http://schemas.xmlsoap.org/soap/envelope/';
@@ -120,7 +121,7 @@ export function answerSamlRequest(
 
 async function listen(t: Test, answer: (request: SamlRequest) => SamlResponse): Promise<string> {
   const server = createServer((request, response) => {
-    const respond = async (): Promise<void> => {
+    handleRequest(t, request, response, async () => {
       const line = `${request.method ?? ''} ${request.url ?? ''}`;
       const {
         status = 200,
@@ -128,8 +129,7 @@ async function listen(t: Test, answer: (request: SamlRequest) => SamlResponse): 
         body = '',
       } = answer({ line, headers: request.headers, body: await text(request) });
       response.writeHead(status, headers as Record<string, string>).end(body);
-    };
-    void respond();
+    });
   });
   waitForClients(server);
   const port = await listenForTest(t, server);

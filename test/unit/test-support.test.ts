@@ -5,6 +5,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request as requestHttp } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -15,6 +16,7 @@ import type { Test } from 'tap';
 import { requireKubectl } from '../support/missing-tools.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { startStandInApiServer, writeKubeconfig } from '../support/stand-in-api-server.ts';
+import { startStandInCluster } from '../support/stand-in-cluster.ts';
 import * as faults from '../support/stand-in-faults.ts';
 import { startConnectProxy, startCountingProxy } from '../support/proxy.ts';
 import { startStandInKeystone } from '../support/stand-in-keystone.ts';
@@ -386,6 +388,19 @@ await t.test('the faults work', async (t) => {
     await standIn.close();
     t.equal(await silent, 'closed');
   });
+});
+
+await t.test('the stand-in cluster goes on after a client that goes in the middle of a request', async (t) => {
+  const cluster = await startStandInCluster(t);
+  const socket = connect(Number(new URL(cluster.url).port), '127.0.0.1');
+  const authorization = 'authorization: Bearer cluster-token';
+  socket.write(`POST /api/v1/namespaces HTTP/1.1\r\nhost: x\r\n${authorization}\r\ncontent-length: 100\r\n\r\n{`);
+  await waitUntil('the request arrives', () => cluster.requests.length === 1);
+  socket.destroy();
+  const headers = { authorization: 'Bearer cluster-token' };
+  const body = { metadata: { name: 'web' } };
+  t.equal((await call(`${cluster.url}/api/v1/namespaces`, { method: 'POST', headers, body })).status, 201);
+  t.strictSame([...cluster.namespaces.keys()], ['web']);
 });
 
 await t.test('the CONNECT proxy logs tunnels and unencrypted requests', async (t) => {
