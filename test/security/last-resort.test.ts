@@ -10,6 +10,7 @@ import { fetchPackageFile } from '../../scripts/lib/npm-package.ts';
 import { hostTarget } from '../../scripts/package/targets.ts';
 import { makeIsolatedCommand, RUNTIME } from '../support/run-plugin.ts';
 import { startKeystoneForTest } from '../support/check-run.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { makeFakeToken } from '../support/webhook-client.ts';
 import { startWebhookProcess } from '../support/webhook-process.ts';
 
@@ -104,9 +105,10 @@ await t.test('the webhook goes on after an error that nothing handles', async (t
     env: { NODE_OPTIONS: `--require ${defect}` },
   });
   process.kill(webhook.pid, 'SIGUSR2');
-  while (!['RangeError', 'TypeError'].every((name) => webhook.readOutput().includes(`"error":"${name}"`))) {
-    await webhook.sendRequest({ path: '/healthz' });
-  }
+  await waitUntil('the webhook reports both', () =>
+    ['RangeError', 'TypeError'].every((name) => webhook.readOutput().includes(`"error":"${name}"`)),
+  );
+  t.match(await webhook.sendRequest({ path: '/healthz' }), { status: 200 });
   t.notMatch(webhook.readOutput(), /with a secret|^\s+at /m, 'one line each, without the message');
   const status = await webhook.reviewToken(makeFakeToken());
   t.match(status, { authenticated: false });

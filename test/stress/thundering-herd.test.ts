@@ -125,7 +125,9 @@ testWithKeystone('parallel runs with a token exchange cause one login and one ex
   const size = pickSize(200, 15);
   const port = await findFreePort();
   const url = `https://127.0.0.1:${port}`;
-  const settings = { keystone: environment.http, keyFile: await makeKeyFile(t), url, port, pki };
+  // Keystone may be slow on a busy machine.
+  const args = ['--keystone-timeout', '30'];
+  const settings = { keystone: environment.http, keyFile: await makeKeyFile(t), url, port, pki, args };
   const issuer = await startServerProcess(t, await makeIssuerCommandLine(t, settings));
   const { proxy, env } = await setUpHerd(t, environment, makeExchangeSettings({ url }, AUDIENCE));
   const runs = await runHerd(size, env);
