@@ -265,12 +265,9 @@ async function checkIssuer(t: Test, environment: TestEnvironment, programs: Clus
       run: () => cluster.kubectl('--kubeconfig', kubeconfig, 'get', 'pods', '-n', 'web'),
       rotate: () => rotateSoon(cluster, place.kubeconfig, replicas),
       isNewKey: (kid) => kid !== oldKid,
+      // On a busy machine, a replica is not always ready in time for one of the first commands.
+      isCovered: () => replicas.every((replica) => replica.readOutput().includes('"msg":"token issued"')),
     });
-    const issued = replicas.map((replica) => replica.readOutput().split('"msg":"token issued"').length - 1);
-    t.ok(
-      issued.every((each) => each > 0),
-      `both replicas issue tokens: ${issued.join(', ')}`,
-    );
   });
 
   await t.test('an upgrade of the release changes who gets tokens, and its end leaves the keys', async (t) => {
