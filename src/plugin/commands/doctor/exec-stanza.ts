@@ -1,7 +1,7 @@
 /** The exec stanza of the kubeconfig: whether kubectl accepts it and runs the plugin, and with which settings. */
-import { statSync } from 'node:fs';
 import { posix, win32 } from 'node:path';
 import { API_VERSIONS } from '../../exec/exec-credential.ts';
+import { findStats } from '../../../shared/base/find-stats.ts';
 import { PROGRAM_NAME } from '../../../shared/base/program.ts';
 import type { Host } from '../../../shared/base/host.ts';
 import { objectAt, textAt } from '../../../shared/base/json.ts';
@@ -73,7 +73,7 @@ function measureAuthority(cluster: NamedEntry): number {
   const source = findAuthority(cluster);
   if (source === undefined) return 0;
   if ('data' in source) return source.data.length;
-  const bytes = statSync(source.file, { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = findStats(source.file)?.size ?? 0;
   return Math.ceil(bytes / 3) * 4;
 }
 

@@ -1,6 +1,5 @@
 import type { OptionName } from '../../config/option.ts';
 import { X509Certificate } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { FOLDER_HINT, resolveCacheFolder, checkCacheFolder } from '../../cache/cache-folder.ts';
 import { openTokenStore } from '../../cache/open-token-store.ts';
 import { findCloudFile } from '../../config/cloud-files.ts';
@@ -9,6 +8,7 @@ import type { YamlValue } from '../../../shared/options/yaml.ts';
 import { describeAuthoritiesOrigin } from '../../../shared/http/tls-settings.ts';
 import { readTrustedOrigins } from '../../../shared/http/trusted-origins.ts';
 import { CacheError } from '../../../shared/base/errors.ts';
+import { findStats } from '../../../shared/base/find-stats.ts';
 import type { LoginContext } from '../../login/login-context.ts';
 import { readCacheStorage } from '../../login/open-login-context.ts';
 import { OPTIONS } from '../../auth-methods/registry.ts';
@@ -44,7 +44,7 @@ async function findCloudFiles({ config, host }: LoginContext): Promise<CloudFile
 /** Whether other users can read a private key. Windows has no such permissions. */
 function isReadableByOthers(path: string, uid: number | undefined): boolean {
   if (uid === undefined) return false;
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = findStats(path);
   return stats !== undefined && (stats.mode & READABLE_BY_OTHERS) !== 0;
 }
 
@@ -83,7 +83,7 @@ export function checkAuthorities({ tls, config, host }: LoginContext): CheckOutc
   if (expiredCount > 0) {
     return warn(`${summary}, ${expiredCount} of which have expired`, 'get a new file from the operator of Keystone');
   }
-  const mode = statSync(ca, { throwIfNoEntry: false })?.mode ?? 0;
+  const mode = findStats(ca)?.mode ?? 0;
   if (host.uid !== undefined && (mode & WRITABLE_BY_OTHERS) !== 0) {
     return warn(`${summary}; other users can change the file`, `run "chmod go-w ${ca}"`);
   }
