@@ -36,8 +36,6 @@ export interface Target {
   readonly apkArchitecture?: string;
   /** Linux with musl in place of glibc, such as Alpine. */
   readonly hasMusl?: true;
-  /** Its Node has no start-up snapshot, because it was cross-compiled and a snapshot is made by running it. */
-  readonly hasNoSnapshot?: true;
   /** The webhook is built for it too, because control planes run on it. */
   readonly hasWebhook?: true;
 }
@@ -114,7 +112,6 @@ export const TARGETS: readonly Target[] = [
     bun: { name: '@oven/bun-windows-aarch64', file: 'bin/bun.exe', system: 'windows', processor: 'arm64' },
     keyringPackage: '@napi-rs/keyring-win32-arm64-msvc',
     format: 'pe',
-    hasNoSnapshot: true,
     strippers: [],
   },
 ];
@@ -124,18 +121,14 @@ export function executablePath({ name, format }: Target, program = PROGRAM_NAME)
   return `out/${name}/${program}${format === 'pe' ? '.exe' : ''}`;
 }
 
-/** Whether a target is the platform of this process. */
-export function isHost({ name }: Target): boolean {
-  return name === `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
-}
-
 /**
  * Returns the target of this platform.
  *
  * @throws Error when there is no executable for it
  */
 export function hostTarget(): Target {
-  const target = TARGETS.find(isHost);
+  const host = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  const target = TARGETS.find(({ name }) => name === host);
   if (target === undefined) throw new Error(`there is no executable for ${process.platform} on ${process.arch}`);
   return target;
 }

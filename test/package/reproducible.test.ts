@@ -69,7 +69,7 @@ await t.test(
       // The copy is not a git repository.
       SOURCE_DATE_EPOCH: findSourceDate(),
     };
-    // Without tap's hooks, because V8 compiles to different bytes after they are loaded.
+    // Without tap's hooks, which nobody has who builds a release.
     const [file, args, options] = makeIsolatedCommand(process.execPath, words, env);
     execFileSync(file, args, { ...options, cwd: elsewhere, stdio: ['ignore', 'ignore', 'inherit'] });
     // The list of checksums covers packages and archives.

@@ -8,19 +8,14 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchPackageFile, readLockedPackage } from '../../lib/npm-package.ts';
-import { compiledAssetName } from '../../../src/plugin/packaged/node/bundle-format.ts';
 import { scrubEnvNames } from './scrub-env-names.ts';
-import { COMPILE_FLAGS, EAGER_FLAGS, overwriteCodeFlags } from './code-cache.ts';
-import { dropLocalSymbols } from './mach-o-symbols.ts';
-import { signAdHoc } from './mach-o.ts';
-import { removeSignature } from './pe.ts';
 import { fetchAddon } from '../keyring-addon.ts';
 import type { BuiltExecutable } from '../keyring-addon.ts';
 import { PROGRAM_NAME, WEBHOOK_PROGRAM_NAME } from '../product.ts';
-import { disableRehashing } from './snapshot.ts';
 import { requireNode } from '../runtimes.ts';
-import { disableSourcePositions } from './source-positions.ts';
-import { executablePath, isHost } from '../targets.ts';
+import { signAdHoc } from '../signatures/mach-o.ts';
+import { removeSignature } from '../signatures/pe.ts';
+import { executablePath } from '../targets.ts';
 import type { Target } from '../targets.ts';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
@@ -37,11 +32,6 @@ export interface Program {
   readonly bundles: readonly string[];
   /** Whether it contains the native part of the keyring. */
   readonly hasKeyring: boolean;
-  /**
-   * Whether it runs for a moment on every kubectl command. Then it contains compiled code, and V8 keeps the seed of its
-   * hash tables. A server that strangers talk to must not do the latter.
-   */
-  readonly isShortLived: boolean;
   /** The Node options. Node takes no others: it ignores NODE_OPTIONS, and all arguments belong to the program. */
   readonly execArgv: readonly string[];
 }
@@ -54,7 +44,7 @@ const COMMON_ARGV = [
 ];
 
 const PLUGIN_ARGV = [
-  // V8's own flags must stay out: with them, V8 rejects all compiled code, including Node's.
+  // V8's own flags must stay out: with most of them, V8 rejects the compiled code that Node carries.
   // Starts no worker threads, which a short run never uses.
   '--v8-pool-size=0',
   // Starts no thread that parses Node's own list of CAs, which takes a twelfth of a login. Each connection gets its CAs
@@ -63,14 +53,6 @@ const PLUGIN_ARGV = [
   ...COMMON_ARGV,
 ];
 
-/**
- * The bundles of most logins, of which every function is compiled. Of the others, V8 compiles a function when it is called:
- * their compiled code would make the executable 2 MB larger.
- */
-const LOGIN_BUNDLES: ReadonlySet<string> = new Set(['slow.cjs', 'got.cjs', 'yaml.cjs', 'keyring.cjs']);
-
-const COMPILER = resolve('scripts/package/node-binary/code-cache.ts');
-
 /** Describes the plugin: the fast path as the main script, everything else in bundles. */
 export function describePlugin(bundles: readonly string[]): Program {
   return {
@@ -78,7 +60,6 @@ export function describePlugin(bundles: readonly string[]): Program {
     main: 'out/executable.cjs',
     bundles,
     hasKeyring: true,
-    isShortLived: true,
     execArgv: PLUGIN_ARGV,
   };
 }
@@ -89,7 +70,6 @@ export const WEBHOOK_PROGRAM: Program = {
   main: 'out/k8s-keystone-auth.cjs',
   bundles: [],
   hasKeyring: false,
-  isShortLived: false,
   // It runs for months in a container with 256 MB. The image has the same limits. With less room for young objects, V8
   // gives memory back sooner; what a review leaves behind is small.
   execArgv: ['--max-old-space-size=160', '--max-semi-space-size=2', ...COMMON_ARGV],
@@ -114,48 +94,30 @@ async function strip(file: string, strippers: readonly string[]): Promise<string
   return undefined;
 }
 
-/** Runs Node without NODE_OPTIONS, which could change how code is compiled. */
-async function runNode(flags: readonly string[], args: readonly string[], cwd: string): Promise<void> {
-  await run(process.execPath, [...flags, ...args], { cwd, env: { ...process.env, NODE_OPTIONS: '' } });
-}
-
 /**
  * Makes the blob of main script and assets. Paths are relative, because Node writes the path of the script into the
- * blob. Compiled code is only included for the platform that this runs on.
+ * blob.
  */
 async function makeBlob(target: Target, program: Program, staging: string): Promise<void> {
-  const { main, bundles, hasKeyring, isShortLived, execArgv } = program;
+  const { main, bundles, hasKeyring, execArgv } = program;
   await copyFile(main, join(staging, 'main.cjs'));
   for (const name of bundles) await copyFile(join('dist', name), join(staging, name));
   if (hasKeyring) await writeFile(join(staging, KEYRING_ASSET), await fetchAddon(target.keyringPackage));
-  const compiled = isShortLived && isHost(target);
-  if (compiled) {
-    for (const [flags, names] of [
-      [EAGER_FLAGS, bundles.filter((name) => LOGIN_BUNDLES.has(name))],
-      [COMPILE_FLAGS, bundles.filter((name) => !LOGIN_BUNDLES.has(name))],
-    ] as const) {
-      await runNode([...flags, '--disable-warning=ExperimentalWarning'], [COMPILER, ...names], staging);
-    }
-  }
-  const code = compiled ? bundles.map(compiledAssetName) : [];
-  const assets = [...bundles, ...code, ...(hasKeyring ? [KEYRING_ASSET] : [])].toSorted();
+  const assets = [...bundles, ...(hasKeyring ? [KEYRING_ASSET] : [])].toSorted();
   const config = {
     main: 'main.cjs',
     output: 'blob',
     disableExperimentalSEAWarning: true,
     // A snapshot costs 28 million instructions, because all of it is copied, including the code of Node.
     useSnapshot: false,
-    useCodeCache: compiled,
+    // Compiled code fits the platform that builds only, for which the published plugin is on Bun.
+    useCodeCache: false,
     execArgv,
     execArgvExtension: 'none',
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   await writeFile(join(staging, 'sea.json'), JSON.stringify(config));
-  await runNode(compiled ? EAGER_FLAGS : [], ['--experimental-sea-config', 'sea.json'], staging);
-  if (!compiled) return;
-  const blob = await readFile(join(staging, 'blob'));
-  overwriteCodeFlags(blob);
-  await writeFile(join(staging, 'blob'), blob);
+  await run(process.execPath, ['--experimental-sea-config', 'sea.json'], { cwd: staging });
 }
 
 /**
@@ -186,8 +148,6 @@ export async function makeExecutable(target: Target, program: Program): Promise<
     let node: Buffer = await readFile(file);
     if (target.format === 'pe') node = removeSignature(node);
     scrubEnvNames(node);
-    if (program.isShortLived && target.hasNoSnapshot !== true) disableRehashing(node, process.versions.v8);
-    if (program.isShortLived && target.format === 'elf') disableSourcePositions(node);
     await writeFile(file, node);
     const postject = resolve('node_modules/postject/dist/cli.js');
     const segment = target.format === 'mach-o' ? ['--macho-segment-name', 'NODE_SEA'] : [];
@@ -201,7 +161,7 @@ export async function makeExecutable(target: Target, program: Program): Promise<
       ...segment,
     ]);
     const injected = await readFile(file);
-    await writeFile(file, target.format === 'mach-o' ? signAdHoc(dropLocalSymbols(injected), program.name) : injected);
+    await writeFile(file, target.format === 'mach-o' ? signAdHoc(injected, program.name) : injected);
     // A running executable cannot be overwritten.
     await rm(path, { force: true });
     await copyFile(file, path);

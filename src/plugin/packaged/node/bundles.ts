@@ -4,11 +4,10 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { getAssetKeys, getRawAsset } from 'node:sea';
+import { getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { makeProcessHost } from '../../../shared/base/host.ts';
 import { loadKeyringAddon } from '../keyring-addon.ts';
-import { BUNDLE_PARAMETERS, compiledAssetName } from './bundle-format.ts';
 
 type Require = (name: string) => unknown;
 type BundleFunction = (
@@ -18,6 +17,9 @@ type BundleFunction = (
   file: string,
   folder: string,
 ) => void;
+
+/** The parameters of the function that wraps a bundle, as in CommonJS. */
+const BUNDLE_PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 
 /** The package that the keyring bundle requires, and the asset with its native library. */
 const ADDON = { package: '@napi-rs/keyring', asset: 'keyring.node' };
@@ -30,10 +32,6 @@ const modules = new Map<string, { exports: unknown }>();
 export const resolveBundlePath = (asset: string): string => join(execPath, asset);
 
 const readAsset = (asset: string): Buffer => Buffer.from(getRawAsset(asset));
-
-/** Reads the compiled code of a bundle, which does not exist on every platform. */
-const readCompiledCode = (asset: string): Buffer | undefined =>
-  getAssetKeys().includes(compiledAssetName(asset)) ? readAsset(compiledAssetName(asset)) : undefined;
 
 const requireFromBundle: Require = (name) => {
   if (name === ADDON.package) return loadKeyringAddon(makeProcessHost(), readAsset(ADDON.asset));
@@ -48,7 +46,6 @@ export function loadBundle(asset: string): unknown {
   // The bundles are ASCII, because esbuild escapes all other characters.
   const run = compileFunction(readAsset(asset).toString('latin1'), BUNDLE_PARAMETERS, {
     filename,
-    cachedData: readCompiledCode(asset),
   }) as BundleFunction;
   const module: { exports: unknown } = { exports: {} };
   modules.set(asset, module);

@@ -23,7 +23,7 @@ interface Segment {
 }
 
 /** The parts of a thin 64-bit Mach-O file that signing needs. */
-export interface MachO {
+interface MachO {
   readonly cpu: number;
   readonly commands: number;
   readonly commandBytes: number;
@@ -40,7 +40,7 @@ const text = (bytes: Buffer): string => bytes.toString('latin1').replace(/\0.*$/
  *
  * @throws Error when it is not a thin 64-bit Mach-O file
  */
-export function readMachO(program: Buffer): MachO {
+function readMachO(program: Buffer): MachO {
   if (program.readUInt32LE(0) !== MAGIC_64) throw new Error('not a thin 64-bit Mach-O file');
   const commands = program.readUInt32LE(16);
   const segments: Segment[] = [];

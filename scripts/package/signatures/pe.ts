@@ -10,7 +10,7 @@ const DIRECTORY_BYTES = 8;
 const CHECKSUM_AT = 64;
 
 /** Positions and values in the headers of a program for Windows. */
-export interface PortableExecutable {
+interface PortableExecutable {
   readonly machine: number;
   /** The position of the certificate table's entry, and its content. */
   readonly certificates: { readonly at: number; readonly offset: number; readonly size: number };
@@ -22,7 +22,7 @@ export interface PortableExecutable {
  *
  * @throws Error when it is not a 64-bit PE file
  */
-export function readPortableExecutable(program: Buffer): PortableExecutable {
+function readPortableExecutable(program: Buffer): PortableExecutable {
   const pe = program.readUInt32LE(PE_OFFSET_AT);
   if (program.toString('latin1', pe, pe + 4) !== 'PE\0\0') throw new Error('not a PE file');
   const optional = pe + COFF_HEADER_BYTES;
