@@ -9,7 +9,10 @@ import { waitUntil } from './wait-until.ts';
 export interface VirtualClock extends Clock {
   /** ms since 1970, UTC. Real when the clock is made. */
   readonly now: () => number;
-  /** Lets `ms` pass. Each timer runs at its own time, and what it causes in memory happens before the next one. */
+  /**
+   * Lets `ms` pass. Each timer runs at its own time, and what it causes in memory happens before the next one. Then what was
+   * sent over loopback arrives, so that a test can tell that nothing was sent.
+   */
   advance(ms: number): Promise<void>;
   /** Lets `ms` pass at once, as on a suspended machine: a timer that is due runs when all of the time has passed. */
   jump(ms: number): void;
@@ -28,6 +31,9 @@ interface Timer {
 
 /** Sums of times can differ by less than this. */
 const ROUNDING_MS = 0.001;
+
+/** Turns of the event loop in which a request over loopback arrives, also over a new connection with TLS. */
+const ARRIVAL_TURNS = 20;
 
 /** Makes a clock whose monotonic time starts at 0. */
 export function makeVirtualClock(): VirtualClock {
@@ -63,6 +69,7 @@ export function makeVirtualClock(): VirtualClock {
         await setImmediate();
       }
       elapsedMs = untilMs;
+      for (let turn = 0; turn < ARRIVAL_TURNS; turn += 1) await setImmediate();
     },
     jump(ms) {
       elapsedMs += ms;

@@ -151,6 +151,7 @@ void t.test('a watch whose connection has died is noticed within half a minute',
   t.equal(await readAge(webhook), 27.999, 'the age says how old the policy may be');
   t.notOk(await webhook.isAllowed(ACCESS_REVIEW));
   t.ok(await isReady(webhook), 'an API server that is away must not take the webhook with it');
+  t.notMatch(webhook.readOutput(), 'the watch of the ConfigMap has failed');
   await webhook.clock.advance(1);
   t.match(webhook.readOutput(), /"its connection has died","msg":"the watch of the ConfigMap has failed/);
   await webhook.clock.advance(1_000);
