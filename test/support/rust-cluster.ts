@@ -26,7 +26,7 @@ import { callKeystone, createTenancy, findId, listRoles, logInAsAdmin } from './
 import type { NamedEntity, Tenancy } from './tenancy.ts';
 import type { WebhookClient } from './webhook-client.ts';
 import { startWebhookProcess } from './webhook-process.ts';
-import { makeTestFolder } from './webhook-settings.ts';
+import { makeTestFolder, PATIENT_REVIEWS } from './webhook-settings.ts';
 
 interface Programs {
   readonly rust: RustKeystonePrograms;
@@ -106,7 +106,7 @@ export async function startRustCluster(t: Test, { rust, kubernetes }: Programs):
     keystone,
     pki,
     args: [
-      ...['--keystone-policy-file', policy, '--cache-ttl', String(CACHE_SECONDS)],
+      ...['--keystone-policy-file', policy, '--cache-ttl', String(CACHE_SECONDS), ...PATIENT_REVIEWS],
       ...['--allowed-colon-names', 'repo:acme/*'],
     ],
   });
