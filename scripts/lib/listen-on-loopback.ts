@@ -1,9 +1,13 @@
 import type { Server } from 'node:net';
 
-/** Starts a server on a free port of 127.0.0.1, and returns the port. */
-export async function listenOnLoopback(server: Server): Promise<number> {
+/**
+ * Starts a server on 127.0.0.1, and returns the port.
+ *
+ * @param port by default a free one, which other programs can get once the server is closed
+ */
+export async function listenOnLoopback(server: Server, port = 0): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', () => {
+    server.once('error', reject).listen(port, '127.0.0.1', () => {
       server.off('error', reject);
       resolve();
     });

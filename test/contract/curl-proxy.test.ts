@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { openNegotiateHttp } from '../../src/plugin/kerberos/negotiate.ts';
 import { makeProxyRule } from '../../src/shared/http/choose-proxy.ts';
@@ -99,11 +100,11 @@ await t.test('an https:// proxy must have a certificate of the same authority as
 });
 
 await t.test('the proxy cannot be reached, or refuses', { skip }, async (t) => {
-  const proxy = await startConnectProxy();
+  const proxy = await startProxy(t);
   const refused = await send({ HTTPS_PROXY: proxy.url }, 'https://elsewhere.example.test:5000');
   t.match(refused, { message: /the proxy refuses the connection$/ });
-  await proxy.close();
-  t.match(await send({ HTTPS_PROXY: proxy.url }, behind), { message: /the proxy cannot be reached/ });
+  const gone = `http://127.0.0.1:${await findFreePort()}`;
+  t.match(await send({ HTTPS_PROXY: gone }, behind), { message: /the proxy cannot be reached/ });
 });
 
 const noSocks = 'missing' in socksProgram ? socksProgram.missing : skip;

@@ -6,6 +6,7 @@ import { createServer } from 'node:tls';
 import type { SecureVersion } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { makePki } from '../../scripts/lib/pki.ts';
 import { respondRedirect } from '../support/stand-in-faults.ts';
 import { EXIT_STATUS, PASSWORD } from '../support/check-run.ts';
@@ -508,9 +509,7 @@ await group('a proxy sees only TLS', (t) => {
     }),
     t.test('the proxy is not running', inParallel(), async (t) => {
       const keystone = await startKeystoneForTest(t, { tls: pki.server });
-      const gone = await startConnectProxy();
-      await gone.close();
-      const HTTPS_PROXY = gone.url.replace('//', `//squid:${canary}@`);
+      const HTTPS_PROXY = `http://squid:${canary}@127.0.0.1:${await findFreePort()}`;
       const result = await logInWith(t, { ...makeLoginSettings(behindProxy(keystone.url)), ...trusting, HTTPS_PROXY });
       checkFailure(t, result, EXIT_STATUS.unreachable, {
         says: ['the proxy cannot be reached', 'HTTPS_PROXY', 'NO_PROXY'],

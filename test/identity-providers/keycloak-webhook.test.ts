@@ -9,6 +9,7 @@ import type { Realm } from '../support/keycloak.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startWebhook } from '../support/webhook.ts';
 import type { TestWebhook } from '../support/webhook.ts';
+import { findFreePort } from '../../scripts/lib/free-port.ts';
 import { listenOnLoopback } from '../../scripts/lib/listen-on-loopback.ts';
 
 /** An address of Keycloak that can be down. Its issuers have this address in their names. */
@@ -29,7 +30,8 @@ async function startGateway(t: Test, { keycloak }: Realm): Promise<Gateway> {
     const upstream = track(connect(Number(port), hostname));
     track(client).pipe(upstream).pipe(client);
   });
-  const ownPort = await listenOnLoopback(server);
+  // No other test gets the port once it is closed.
+  const ownPort = await listenOnLoopback(server, await findFreePort());
   const close = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = new Promise((resolve) => server.close(resolve));
