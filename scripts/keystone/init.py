@@ -50,6 +50,9 @@ key_repository = {home}/fernet-keys
 key_repository = {home}/credential-keys
 [auth]
 methods = password,token,totp,application_credential,mapped,openid,external,oauth1,kerberos,saml2
+[totp]
+# A code stays valid for minutes: on a busy machine, more than half a minute can pass before it arrives.
+included_previous_windows = 10
 [oslo_policy]
 policy_dirs = {home}/policy.d
 [security_compliance]

@@ -9,7 +9,7 @@ import type { EnvVars } from '../support/home.ts';
 import { asAliceOnDemo, asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
-import { logIn, makeTotpCode } from '../support/tenancy.ts';
+import { logIn, makeTotpCode, WRONG_PASSCODE } from '../support/tenancy.ts';
 import type { Tenancy } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
@@ -79,7 +79,7 @@ testWithKeystone('a login continues with the receipt of Keystone', async (t, env
   });
   await t.test('the passcode is wrong', async (t) => {
     const keystone = watchRequests(environment.http);
-    const mfa = setUp(t, { keystone, settings: { ...env, OS_PASSCODE: '000000' } });
+    const mfa = setUp(t, { keystone, settings: { ...env, OS_PASSCODE: WRONG_PASSCODE } });
     checkFailure(t, await mfa.run(), EXIT_STATUS.refused, {
       says: ['additional factor for mfa', 'wrong, old or used passcode', /req-/],
     });

@@ -8,7 +8,7 @@ import type { EnvVars } from '../support/home.ts';
 import { onProject } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
 import { respondJson } from '../support/stand-in-faults.ts';
-import { makeTotpCode } from '../support/tenancy.ts';
+import { makeTotpCode, WRONG_PASSCODE } from '../support/tenancy.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 
 testWithKeystone('v3totp logs in with a passcode', async (t, environment) => {
@@ -42,7 +42,7 @@ testWithKeystone('v3totp reports a wrong or missing passcode after one request a
     keystone: watchRequests(environment.http),
     settings: { OS_AUTH_TYPE: 'v3totp', OS_USER_ID: users.phone.id, OS_PROJECT_ID: projects.demo.id },
   });
-  const wrong = phone.with({ OS_PASSCODE: '000000' });
+  const wrong = phone.with({ OS_PASSCODE: WRONG_PASSCODE });
   checkFailure(t, await wrong.run(), EXIT_STATUS.refused, {
     says: [/wrong, old or used passcode/, / \(req-[0-9a-f-]{36}\)$/],
   });

@@ -93,6 +93,8 @@ const REALM: Representation = {
   accessTokenLifespan: 300,
   // Cheap, because the tests are not about the time that a hash takes.
   passwordPolicy: 'hashAlgorithm(pbkdf2-sha256) and hashIterations(1)',
+  // A code stays valid for minutes: on a busy machine, it can arrive late.
+  otpPolicyLookAheadWindow: 10,
   components: { 'org.keycloak.keys.KeyProvider': makeKeyProviders() },
   oauth2DevicePollingInterval: 1,
   groups: [{ name: 'ops' }],

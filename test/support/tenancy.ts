@@ -234,6 +234,9 @@ export async function revokeToken(server: Server, token: string): Promise<void> 
   await callKeystone(server, '/v3/auth/tokens', { method: 'DELETE', token: admin, subject: token });
 }
 
+/** A passcode that is wrong at any time, as six digits are not. */
+export const WRONG_PASSCODE = 'abcdef';
+
 /** Returns the six digits that an authenticator shows at `atMs` (RFC 6238 with 30 seconds and SHA-1). */
 export function makeTotpCode(secret: string, atMs: number): string {
   const counter = Buffer.alloc(8);
