@@ -20,6 +20,7 @@ import { makeExecInfo } from '../support/home.ts';
 import { runBundles } from '../support/run-bundles.ts';
 import { runPlugin } from '../support/run-plugin.ts';
 import {
+  ANY_JWT,
   ISSUER_DISCOVERY,
   ISSUER_EXCHANGE,
   makeExchangeSettings,
@@ -503,7 +504,7 @@ await t.test(
           const result = await alice.run();
           checkFailure(t, result, status, { says: [says] });
           checkNothingPrinted(t, setting, result.stdout + result.stderr);
-          t.notOk(result.stderr.includes('eyJ'), `no JWT is printed in the ${run} run`);
+          t.notMatch(result.stderr, ANY_JWT, `no JWT is printed in the ${run} run`);
         }
         t.equal(alice.countLogins(), 1, 'one login');
         issuer.answer = () => undefined;
@@ -682,7 +683,7 @@ await t.test('the cache holds both tokens in private files, and nothing that was
   t.equal(files.length, 2);
   const abouts = readdirSync(alice.home.cache).filter((name) => name.endsWith('.about'));
   const text = abouts.map((name) => readFileSync(join(alice.home.cache, name), 'utf8')).join('\n');
-  t.notOk(text.includes('eyJ'), 'the metadata contains no JWT');
+  t.notMatch(text, ANY_JWT, 'the metadata contains no JWT');
   t.ok(text.includes(issuer.url));
 });
 
@@ -708,7 +709,7 @@ await t.test('no level of the log shows one of the tokens', async (t) => {
       const { stderr } = await alice.run(level, '--log-format=json');
       t.not(stderr, '');
       checkNothingPrinted(t, setting, stderr);
-      t.notOk(stderr.includes('eyJ'), 'no JWT');
+      t.notMatch(stderr, ANY_JWT, 'no JWT');
     }
   }
 });

@@ -19,6 +19,9 @@ export const ISSUER_DISCOVERY = 'GET /.well-known/openid-configuration';
 export const ISSUER_EXCHANGE = 'POST /token';
 export const ISSUER_KEYS = 'GET /jwks';
 
+/** A JWT in another text. Three characters are too few: the name of a temporary folder can contain them. */
+export const ANY_JWT = /eyJ[-\w]{9}/;
+
 const ID_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:id_token';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
 
