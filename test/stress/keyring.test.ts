@@ -11,7 +11,7 @@ import { PLUGIN_COMMAND } from '../support/built-programs.ts';
 import { setUp } from '../support/fixture.ts';
 import type { Fixture } from '../support/fixture.ts';
 import type { Home } from '../support/home.ts';
-import { listPluginLines, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
+import { listPluginLines, makePatient, runWithKeyring, testWithKeyring } from '../support/keyring.ts';
 import type { KeyringRun } from '../support/keyring.ts';
 import { asAliceOnDemo } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
@@ -74,7 +74,7 @@ function checkDegraded(t: Test, result: RunResult, what: string, warning: RegExp
 
 testWithKeystone('without a bus, the token is printed with a warning', async (t, environment) => {
   const user = setUpAlice(t, environment);
-  const result = await user.run(USES_KEYRING);
+  const result = await user.with(makePatient(user.home)).run(USES_KEYRING);
   checkDegraded(t, result, 'no keyring', /warning: the keyring cannot be used; the next run will log in again$/);
   t.equal(user.countRequests(), 1);
   t.notOk(hasTokenFiles(user.home), 'the token is not stored elsewhere');

@@ -5,11 +5,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-
-const STEPS = 400;
-const STEP_MS = 50;
+import { waitUntil } from './wait-until.ts';
 
 /** Fills in login forms, submits other forms, and returns the text of the page. */
 const PERSON = `(name, password) => {
@@ -90,14 +87,16 @@ export async function startChromium(t: Test, program: string): Promise<Chromium>
       const { result } = await call('Target.attachToTarget', { targetId: target?.targetId, flatten: true });
       const expression = `(${PERSON})(${JSON.stringify(name)}, ${JSON.stringify(password)})`;
       let shown = '';
-      for (let step = 0; step < STEPS; step += 1) {
-        const reply = await call('Runtime.evaluate', { expression }, result?.sessionId);
-        const value = reply.result?.result?.value;
-        if (typeof value === 'string') shown = value;
-        if (pattern.test(shown)) return shown;
-        await sleep(STEP_MS);
+      try {
+        return await waitUntil(`${String(pattern)} in Chromium`, async () => {
+          const reply = await call('Runtime.evaluate', { expression }, result?.sessionId);
+          const value = reply.result?.result?.value;
+          if (typeof value === 'string') shown = value;
+          return pattern.test(shown) && shown;
+        });
+      } catch (error) {
+        throw new Error(`Chromium shows ${shown}`, { cause: error });
       }
-      throw new Error(`Chromium did not show ${String(pattern)}; it shows ${shown}`);
     },
   };
 }

@@ -1,11 +1,13 @@
 // Runs a real, unlocked gnome-keyring on a private bus, for tests of the keyring and of its failures.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'tap';
 import type { Test } from 'tap';
 import { PLUGIN_COMMAND } from './built-programs.ts';
 import type { Fixture } from './fixture.ts';
 import { makeEnvironment } from './home.ts';
-import type { EnvVars } from './home.ts';
+import type { EnvVars, Home } from './home.ts';
 import type { RunResult } from './run-plugin.ts';
 import { startProgram } from './stress.ts';
 import { canRun, skipWithout } from './missing-tools.ts';
@@ -44,6 +46,13 @@ childProcess.execFile = (file, args, options, done) => {
   return execFile(file, args, isSilent ? options : { ...options, timeout: 0 }, done);
 };
 `;
+
+/** Makes the variables of runs that find no keyring, however long that takes. */
+export function makePatient(home: Home): EnvVars {
+  const script = join(home.path, 'patience.cjs');
+  writeFileSync(script, PATIENCE);
+  return { NODE_OPTIONS: `--require ${script}` };
+}
 
 // The keyring starts with the home of the test and must not be the user's own keyring. It has stored something before
 // the plugin asks. Where it is allowed, both come before other programs, because a packaged executable is not patient.
