@@ -8,7 +8,7 @@ import { runLogged } from './lib/build-steps.ts';
 import { buildForCache } from './lib/cached-build.ts';
 import { pathExists } from './lib/path-exists.ts';
 import { findGo } from './lib/go.ts';
-import { downloadModule } from './lib/go-module.ts';
+import { downloadDependencies, downloadModule } from './lib/go-module.ts';
 import { findHelmPath, HELM_VERSION } from './kubernetes/find-helm.ts';
 
 const MODULE = {
@@ -43,6 +43,7 @@ async function build(): Promise<void> {
     const source = await downloadModule(go, MODULE, { cwd: work, env });
     // As the main module, so that Go compares each dependency with the module's go.sum.
     const options = ['-mod=readonly', '-buildvcs=false', `-p=${PROCESSORS}`, '-ldflags=-s -w'];
+    await downloadDependencies(go, ['-mod=readonly', './cmd/helm'], { cwd: source, env });
     await runLogged(log, go, ['build', ...options, '-o', join(done, 'helm'), './cmd/helm'], { cwd: source, env });
   });
 }

@@ -1,6 +1,7 @@
 /** Downloads the modules that tools are built from, with Go and from the proxy that Go is configured for. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { retryDownload } from './retry-download.ts';
 
 /** One version of a module, and its checksum as in a go.sum. The module has the checksums of its dependencies. */
 export interface GoModule {
@@ -20,8 +21,18 @@ export async function downloadModule(
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
 ): Promise<string> {
   const module = `${path}@${version}`;
-  const { stdout } = await promisify(execFile)(go, ['mod', 'download', '-json', module], options);
+  const args = ['mod', 'download', '-json', module];
+  const { stdout } = await retryDownload(() => promisify(execFile)(go, args, options));
   const { Dir, Sum } = JSON.parse(stdout) as { readonly Dir: string; readonly Sum: string };
   if (Sum !== sum) throw new Error(`${module} has the checksum ${Sum}, not ${sum}`);
   return Dir;
+}
+
+/** Downloads the modules that packages consist of, and no others, so that a build finds them. */
+export async function downloadDependencies(
+  go: string,
+  packages: readonly string[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<void> {
+  await retryDownload(() => promisify(execFile)(go, ['list', '-deps', ...packages], options));
 }

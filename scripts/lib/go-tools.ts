@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { pathExists } from './path-exists.ts';
 import { fillCacheFolder, findDevelopmentCache } from './development-cache.ts';
 import { findGo } from './go.ts';
-import { downloadModule } from './go-module.ts';
+import { downloadDependencies, downloadModule } from './go-module.ts';
+import { retryDownload } from './retry-download.ts';
 
 const run = promisify(execFile);
 
@@ -99,7 +100,7 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
     // Not "go install", which asks for modules with the names of the programs too.
     for (const replacement of replacements)
       await run(go, ['mod', 'edit', `-replace=${replacement}`], { env, cwd: work });
-    await run(go, ['get', `${module}@${version}`], { env, cwd: work });
+    await retryDownload(() => run(go, ['get', `${module}@${version}`], { env, cwd: work }));
     // The linker drops debug information, so the compiler does not need to make it.
     const options = ['-trimpath', '-gcflags=all=-dwarf=false', '-ldflags=-s -w', `-o=${done}/`];
     if (omissions !== undefined) {
@@ -107,6 +108,8 @@ export async function buildGoTools(tools: GoTools): Promise<void> {
       await copySources(stdout.trim(), join(work, 'source'), omissions);
       await run(go, ['mod', 'edit', `-replace=${module}=./source`], { env, cwd: work });
     }
-    await run('nice', [go, 'build', ...options, `-tags=${tags.join(',')}`, ...packages], { env, cwd: work });
+    const tagged = [`-tags=${tags.join(',')}`, ...packages];
+    await downloadDependencies(go, tagged, { env, cwd: work });
+    await run('nice', [go, 'build', ...options, ...tagged], { env, cwd: work });
   });
 }

@@ -18,8 +18,8 @@ const unzip = promisify(gunzip);
 export async function fetchPackage(spec: string, directory: string): Promise<{ path: string } | { missing: string }> {
   try {
     const quietOptions = ['--ignore-scripts', '--loglevel=error'];
-    // By default, npm retries for more than a minute before it reports a missing network.
-    const retryOptions = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+    // By default, npm retries for more than a minute before it reports a missing network, which is right for CI only.
+    const retryOptions = process.env['CI'] === undefined ? ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'] : [];
     await run('npm', ['pack', spec, ...quietOptions, ...retryOptions, '--pack-destination', directory], {
       timeout: npmPackTimeoutMs,
     });

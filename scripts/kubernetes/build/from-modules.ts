@@ -9,9 +9,11 @@ import { promisify } from 'node:util';
 import { BuildToolMissing } from '../../lib/cached-build.ts';
 import type { Builder } from './build.ts';
 import { runLogged } from '../../lib/build-steps.ts';
+import { downloadDependencies } from '../../lib/go-module.ts';
 import { findGo } from '../../lib/go.ts';
 
 const PACKAGE = 'k8s.io/kubernetes/cmd/kube-apiserver';
+const TAGS = '-tags=selinux,notest,grpcnotrace';
 const STAMP = 'k8s.io/component-base/version';
 
 const MODULES = new URL('../kube-apiserver-modules/', import.meta.url);
@@ -50,7 +52,7 @@ export const buildFromModules: Builder = async ({ version, folder, log }) => {
   const args = [
     'build',
     '-trimpath',
-    '-tags=selinux,notest,grpcnotrace',
+    TAGS,
     // The linker drops debug information, so the compiler does not need to make it.
     '-gcflags=all=-dwarf=false',
     `-ldflags=-s -w ${Object.entries(stamps)
@@ -70,6 +72,7 @@ export const buildFromModules: Builder = async ({ version, folder, log }) => {
     GOTOOLCHAIN: 'local',
     GOWORK: 'off',
   };
+  await downloadDependencies(go, [TAGS, PACKAGE], { cwd: folder, env });
   await runLogged(log, go, args, { cwd: folder, env });
   return program;
 };
