@@ -4,30 +4,38 @@
  *
  * usage: node scripts/setup.mjs scripts/lint-workflows.ts
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { findDevelopmentCache } from './lib/development-cache.ts';
+import { promisify } from 'node:util';
+import { fillCacheFolder, findDevelopmentCache } from './lib/development-cache.ts';
+import { findGo } from './lib/go.ts';
+import { pathExists } from './lib/path-exists.ts';
+import { retryDownload } from './lib/retry-download.ts';
 
 const VERSION = 'v1.7.12';
 const MODULE = `github.com/rhysd/actionlint/cmd/actionlint@${VERSION}`;
-/** Where Go's own installation puts it, which is not always in the PATH. */
-const GO = ['go', '/usr/local/go/bin/go'];
 
 const folder = join(findDevelopmentCache(), `actionlint-${VERSION}`);
 const program = join(folder, process.platform === 'win32' ? 'actionlint.exe' : 'actionlint');
 
 /** Builds actionlint, unless it is built already. Returns the reason if that is not possible. */
-function build(): string | undefined {
-  if (existsSync(program)) return undefined;
-  const go = GO.find((name) => spawnSync(name, ['version'], { stdio: 'ignore' }).status === 0);
+async function build(): Promise<string | undefined> {
+  if (await pathExists(folder)) return undefined;
+  const go = findGo();
   if (go === undefined) return 'Go is not installed';
-  const env = { ...process.env, GOBIN: folder, GOFLAGS: '-trimpath' };
-  const { status, stderr } = spawnSync(go, ['install', MODULE], { env, encoding: 'utf8' });
-  return status === 0 ? undefined : `go install ${MODULE} failed: ${stderr.trim().split('\n').at(-1) ?? ''}`;
+  try {
+    await fillCacheFolder(folder, async ({ done }) => {
+      const env = { ...process.env, GOBIN: done, GOFLAGS: '-trimpath' };
+      await retryDownload(() => promisify(execFile)(go, ['install', MODULE], { env }));
+    });
+    return undefined;
+  } catch (error) {
+    const text = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    return `go install ${MODULE} failed: ${text.trim().split('\n').at(-1) ?? ''}`;
+  }
 }
 
-const missing = build();
+const missing = await build();
 if (missing === undefined) {
   const { status, error } = spawnSync(program, ['-color'], { stdio: ['ignore', 'inherit', 'inherit'] });
   if (error !== undefined) throw error;
