@@ -234,8 +234,8 @@ async function setUpPod(t: Test, environment: TestEnvironment, layout: Layout, p
   };
 }
 
-const listLines = (stderr: string): string[] =>
-  stderr.split('\n').filter((line) => line.startsWith('client-keystone-auth: '));
+/** The lines of the plugin. What kubectl says of a kuberc that it cannot read ends without a line break. */
+const listLines = (stderr: string): readonly string[] => stderr.match(/client-keystone-auth: .*/g) ?? [];
 
 function checkWarnings(t: Test, lines: readonly string[], { warning }: Layout, name: string): void {
   const warnings = lines.filter((line) => line.includes('warning:'));

@@ -302,7 +302,7 @@ async function checkRunsWithHome(t: Test, what: string, homePath: string | undef
 }
 
 await t.test('without a usable home, each run returns a token', async (t) => {
-  await checkRunsWithHome(t, 'HOME does not exist', '/nonexistent');
+  await checkRunsWithHome(t, 'HOME does not exist', join(t.testdir(), 'nonexistent'));
   await checkRunsWithHome(t, 'no HOME', undefined);
   await checkRunsWithHome(t, 'HOME is relative', 'nowhere');
   await checkRunsWithHome(t, 'HOME is a file', PLUGIN_PATH);

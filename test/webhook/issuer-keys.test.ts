@@ -1,8 +1,17 @@
 // The signing keys of the issuer: their stores, their schedule, and the commands about them. Time is virtual.
 
-import { chmodSync, chownSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { generateKeyPairSync } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { CHECK_MS, checkKeys, findSigningKid, listKids } from '../support/issuer-keys.ts';
@@ -202,6 +211,7 @@ void t.test('"issuer keys" and "issuer rotate" show no secret, and rotate once',
   };
   t.match(await run('keys'), { status: 3, stdout: '', stderr: /issuer rotate --create/ });
   t.match(await run('rotate'), { status: 3, stdout: '', stderr: /issuer rotate --create/ });
+  t.strictSame(readdirSync(dirname(keyFile)), [], 'nor does it leave anything at a path without keys');
   const table = (await run('rotate', '--create')).stdout;
   t.match(table, /^KEY +ALGORITHM +STATE +SIGNS FROM +PUBLISHED UNTIL\n\S{43} +ES256 +signs +\S+Z +-\n$/);
   t.match(await run('rotate', '--create'), { status: 3, stderr: /already exists/ });

@@ -125,14 +125,17 @@ export function openFileKeyStore(settings: FileKeyStoreSettings): KeyStore {
   return {
     place: file.path,
     read: () => readKeys(settings),
-    update: (change) =>
-      withLock(settings, async () => {
+    async update(change) {
+      // A path without keys, perhaps a mistyped one, gets no lock beside it.
+      await readKeys(settings);
+      return withLock(settings, async () => {
         const keys = await readKeys(settings);
         const next = await change(keys);
         if (next === undefined) return keys;
         writeKeys(file, next);
         return next;
-      }),
+      });
+    },
     create: (keys) =>
       withLock(settings, async () => {
         if (existsSync(file.path)) {
