@@ -1,6 +1,7 @@
 // The reviews of kube-apiserver and the responses, in both versions; and malformed bodies, which must be refused.
 
 import t from 'tap';
+import { makeRandom } from '../../scripts/jitter/delays.ts';
 import { answerAccessReview, answerTokenReview, InvalidReviewError } from '../../src/webhook/review/review.ts';
 import { makeStatus, parseReview } from '../../src/webhook/review/review.ts';
 import type { AccessReview, TokenReview } from '../../src/webhook/review/review.ts';
@@ -170,17 +171,6 @@ void t.test('bodies that are not a review are refused', async (t) => {
   });
 });
 
-/** A generator of the same numbers in every run (mulberry32). */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const JUNK: readonly unknown[] = [
   null,
   true,
@@ -214,7 +204,8 @@ function corrupt(value: unknown, random: () => number): unknown {
 }
 
 void t.test('each of 20,000 malformed bodies is a review or is refused, without a quote of a token', async (t) => {
-  const random = makeRandom(1);
+  // The same in every run.
+  const random = makeRandom('reviews');
   let refusedCount = 0;
   const problems: string[] = [];
   for (let round = 0; round < 20_000; round += 1) {
