@@ -171,6 +171,8 @@ await group('a run ends at its deadline', (t) => {
       };
       const holdTimer = (ms: number, end: () => void): boolean => {
         timers.push(ms);
+        // The pause must not end before the deadline.
+        if (ms === pauseMs) return true;
         if (ms !== deadlineMs) return false;
         passDeadline = end;
         return true;

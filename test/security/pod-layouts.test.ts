@@ -26,6 +26,7 @@ import type { EnvVars } from '../support/home.ts';
 import { canRun, requireKubectl, skipWithout } from '../support/missing-tools.ts';
 import { OTHER_USERS } from '../support/other-users.ts';
 import { PLUGIN_PATH } from '../support/run-plugin.ts';
+import { stopClock } from '../support/stopped-clock.ts';
 import { findTestEnvironment } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
 
@@ -210,7 +211,7 @@ exec setpriv --reuid=${POD_UID} --regid=0 --groups=${FS_GROUP} --no-new-privs sh
 interface PodFixture {
   readonly fixture: KubectlFixture;
   readonly pod: Pod;
-  readonly run: (password?: string) => ReturnType<KubectlFixture['kubectl']>;
+  readonly run: (env?: EnvVars) => ReturnType<KubectlFixture['kubectl']>;
 }
 
 async function setUpPod(t: Test, environment: TestEnvironment, layout: Layout, program: string): Promise<PodFixture> {
@@ -229,8 +230,8 @@ async function setUpPod(t: Test, environment: TestEnvironment, layout: Layout, p
   return {
     fixture,
     pod,
-    run: (password = correct) =>
-      fixture.kubectl(GET_PODS_ARGS, { env: { ...variables, OS_PASSWORD: password }, cwd: '/' }),
+    run: (env = {}) =>
+      fixture.kubectl(GET_PODS_ARGS, { env: { ...variables, OS_PASSWORD: correct, ...env }, cwd: '/' }),
   };
 }
 
@@ -247,7 +248,10 @@ async function checkLayout(t: Test, environment: TestEnvironment, layout: Layout
   const { fixture, pod, run } = await setUpPod(t, environment, layout, program);
   const { loginsForTypo = 1, isCached } = layout;
 
-  const wrong = listLines((await run('canary-wrong')).stderr);
+  // The refusal is remembered for half a minute, and kubectl may need longer.
+  const clock = stopClock(fixture.home);
+  chmodSync(join(fixture.home.path, 'stopped-clock.cjs'), 0o644);
+  const wrong = listLines((await run({ ...clock, OS_PASSWORD: 'canary-wrong' })).stderr);
   const failures = wrong.filter((line) => line.includes('refused the login for alice'));
   t.ok(failures.length > 1, `kubectl runs a failing plugin several times: ${wrong.join('\n')}`);
   const count = fixture.countLogins();
