@@ -27,7 +27,7 @@ import { PLUGIN_COMMAND } from '../support/run-plugin.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
 import { OTHER_USERS } from '../support/other-users.ts';
 import { startProgram } from '../support/stress.ts';
-import { forgetSubstitutes } from '../support/substitute-folders.ts';
+import { forgetSubstitutesOf } from '../support/substitute-folders.ts';
 
 const { alice: ALICE, bob: BOB } = OTHER_USERS.cacheFolder;
 
@@ -161,7 +161,7 @@ await t.test('a user leaves nothing in the home of another user, even if that is
   );
   const asBob = ['setpriv', `--reuid=${BOB}`, `--regid=${BOB}`, '--clear-groups'];
   t.teardown(() => {
-    forgetSubstitutes(BOB);
+    forgetSubstitutesOf(BOB, home);
   });
   const { stdout, stderr, status } = await startProgram([...asBob, ...PLUGIN_COMMAND], env).ended;
   t.equal(status, 0);

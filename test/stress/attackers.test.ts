@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { serializeRecord } from '../../src/plugin/cache/token-record.ts';
-import { forgetSubstitutes } from '../support/substitute-folders.ts';
+import { forgetSubstitutesOf } from '../support/substitute-folders.ts';
 import { FULL_SIZE } from '../support/stress.ts';
 import { checkNoProblems, parseToken, PATIENT, startProgram } from '../support/stress.ts';
 import { canRun, skipWithout } from '../support/missing-tools.ts';
@@ -67,6 +67,8 @@ interface Victim {
   readonly canary: string;
   readonly tokens: ReadonlySet<string>;
   run(extra?: Readonly<Record<string, string>>, umask?: string): Promise<RunResult>;
+  /** Removes what took the place of its cache folder. */
+  forgetSubstitutes(): void;
   /** Checks a run, the canary, and the output of an attack. */
   listProblems(result: RunResult, leak?: string, warnings?: number): string[];
 }
@@ -85,12 +87,6 @@ async function setUpVictim(t: Test): Promise<Victim> {
     response.writeHead(status, headers).end(JSON.stringify(body));
   }, 'POST /v3/auth/tokens');
   const home = mkdtempSync(join(tmpdir(), 'cka-victim-'));
-  forgetSubstitutes(VICTIM);
-  t.teardown(() => {
-    forgetSubstitutes(VICTIM);
-    forgetSubstitutes(ATTACKER);
-    rmSync(home, { recursive: true, force: true });
-  });
   own(VICTIM, home, 0o755);
   const canary = join(home, 'canary');
   writeFileSync(canary, CANARY, { mode: 0o600 });
@@ -99,16 +95,26 @@ async function setUpVictim(t: Test): Promise<Victim> {
     { path: home, cache: '', remove: () => undefined },
     { ...makeLoginSettings(`${standIn.url}/v3`), KUBERNETES_EXEC_INFO: makeExecInfo() },
   );
+  const environments = [plain];
+  const forgetSubstitutes = (): void => {
+    for (const env of environments) forgetSubstitutesOf(VICTIM, home, { env });
+  };
+  t.teardown(() => {
+    forgetSubstitutes();
+    rmSync(home, { recursive: true, force: true });
+  });
   return {
     home,
     cache: join(home, '.cache', 'client-keystone-auth'),
     canary,
     tokens,
-    run: (extra = {}, umask = '022') =>
-      startProgram([...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...PLUGIN_COMMAND, ...PATIENT], {
-        ...plain,
-        ...extra,
-      }).ended,
+    run(extra = {}, umask = '022') {
+      const env = { ...plain, ...extra };
+      environments.push(env);
+      const shell = [...as(VICTIM), 'sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
+      return startProgram([...shell, ...PLUGIN_COMMAND, ...PATIENT], env).ended;
+    },
+    forgetSubstitutes,
     listProblems({ status, stdout, stderr }, leak = '', warnings = 1) {
       const lines = stderr.split('\n').length - 1;
       return [
@@ -195,7 +201,7 @@ await t.test(
       const kinds = ['.token', '.alias', '.lock', 'handed-out'];
       for (const kind of FULL_SIZE ? kinds : kinds.filter((_, position) => (position + index) % 2 === 0)) {
         rmSync(join(victim.home, '.cache'), { recursive: true, force: true });
-        forgetSubstitutes(VICTIM);
+        victim.forgetSubstitutes();
         execFileSync('cp', ['-a', filled, join(victim.home, '.cache')]);
         const name = readdirSync(victim.cache).find((file) => file.endsWith(kind)) ?? '';
         const file = join(victim.cache, name);
@@ -221,7 +227,7 @@ await t.test(
         if (!unstored.stderr.includes('chmod 700')) problems.push(`${plant} as ${kind}: ${unstored.stderr}`);
         // What the warning says.
         chmodSync(victim.cache, 0o700);
-        forgetSubstitutes(VICTIM);
+        victim.forgetSubstitutes();
         const first = await victim.run();
         const leak = attack('cat "$CANARY" "$FILE"', env);
         const second = await victim.run();

@@ -1,6 +1,6 @@
 /**
- * Users of this machine besides the one who runs the tests; only their numbers exist. Test files run at the same time and
- * remove what their users have left in folders that all users share, so each file has users of its own.
+ * Users of this machine besides the one who runs the tests; only their numbers exist. Each test file has users of its own,
+ * so that none meets what another one leaves in folders that all users share.
  */
 export const OTHER_USERS = {
   attackers: { victim: 65_521, attacker: 65_522 },
