@@ -11,7 +11,6 @@ import type { Fixture } from '../support/fixture.ts';
 import { behindProxy, startConnectProxy } from '../support/proxy.ts';
 import { asAliceOnDemo, asUser, onProject } from '../support/login-settings.ts';
 import { watchRequests } from '../support/request-log.ts';
-import { runBundles } from '../support/run-bundles.ts';
 import { getTlsKeystone } from '../support/keystone-tls.ts';
 import { testWithKeystone } from '../support/test-environment.ts';
 import type { TestEnvironment } from '../support/test-environment.ts';
@@ -112,13 +111,10 @@ testWithKeystone('doctor tells an expired password from a wrong project', async 
   t.match(findCheck(expired, 'scope'), { result: 'skipped', found: 'not checked, because of "login"' });
   t.strictSame(listLoginStatuses(old), [401, 401, 401, 401], 'one request for the methods and one login in each run');
 
-  // The clock stands still, because a refusal is remembered for 30 s.
-  const now = Date.now();
   const nowhere = setUp(t, {
     keystone,
     settings: { ...asUser(users.alice, domain), ...onProject({ name: 'no-such' }, domain) },
-    runner: (run) => runBundles(run, { now: () => now }),
-  });
+  }).withStoppedClock();
   const wrong = await examine(t, environment, nowhere, nowhere.onNewMachine());
   t.strictSame(listFailedChecks(wrong), ['login']);
   t.match(

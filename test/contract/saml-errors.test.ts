@@ -439,7 +439,7 @@ void t.test('a refused login is not sent again, and another password is', async 
   const saml = await startStandInSaml(t);
   const { provider } = saml.answers;
   saml.answers.provider = { status: 401 };
-  const alice = setUpAlice(t, saml);
+  const alice = setUpAlice(t, saml).withStoppedClock();
   for (const says of [['refused alice'], ['is not tried again yet', 'refused alice'], ['is not tried again yet']]) {
     checkFailure(t, await alice.run(), EXIT_STATUS.refused, { says });
   }

@@ -71,7 +71,9 @@ testWithKeycloak('Keycloak refuses a login, and the plugin says why', async (t, 
 testWithKeycloak(
   'Keycloak locks an account after wrong passwords, and the plugin tries a refused password once',
   async (t, realm) => {
-    const wrong = setUpProviderUser(t, realm, { env: asPasswordUser({ ...ALICE, password: 'canary-wrong' }) });
+    const wrong = setUpProviderUser(t, realm, {
+      env: asPasswordUser({ ...ALICE, password: 'canary-wrong' }),
+    }).withStoppedClock();
     checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: ['wrong or already used credentials'] });
     // A kubectl that runs the plugin again does not count as an attempt.
     checkFailure(t, await wrong.run(), EXIT_STATUS.refused, { says: ['is not tried again yet'] });

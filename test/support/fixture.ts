@@ -50,6 +50,11 @@ export interface Fixture {
   inFolder(path: string): Fixture;
   /** The same person on another machine, with an empty home. */
   onNewMachine(): Fixture;
+  /**
+   * The same person, for whom it is always now, because the plugin forgets a refusal after half a minute. A packaged
+   * executable keeps the clock of the machine.
+   */
+  withStoppedClock(): Fixture;
   /** The same person, whose plugin runs as users run it, in a process of its own. */
   asProcess(): Fixture;
   /** Writes a file, with mode 0600 unless another one is given. Returns its path. */
@@ -89,6 +94,11 @@ function makeFixture(t: Test, needs: Needs, state: State): Fixture {
     url: keystone?.url ?? '',
     with: (changes) => change({ settings: { ...settings, ...changes } }),
     asProcess: () => makeFixture(t, { ...needs, runner: runPlugin }, state),
+    withStoppedClock() {
+      const now = Date.now();
+      const stopped: Runner = (run) => runBundles(run, { now: () => now });
+      return makeFixture(t, { ...needs, runner: PACKAGED_EXECUTABLE === undefined ? stopped : runner }, state);
+    },
     withOnly: (only) => change({ settings: only }),
     inFolder: (path) => change({ folder: path }),
     onNewMachine() {
