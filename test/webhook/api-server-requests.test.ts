@@ -266,6 +266,7 @@ await testOnEachKubernetes(
       await waitUntil('the token is accepted', async () => (await cluster.request(path, { token })).status === 404);
       const statuses: number[] = [];
       let isOver = false;
+      t.teardown(() => (isOver = true));
       const sendRequests = async (): Promise<void> => {
         while (!isOver) {
           statuses.push((await cluster.request(path, { token })).status);

@@ -195,6 +195,7 @@ for (const oneAttack of ATTACKS) {
     const good = await connectOverHttp2(t, webhook.port, pki);
     const statuses: number[] = [];
     let isOver = false;
+    t.teardown(() => (isOver = true));
     const serveOthers = async (): Promise<void> => {
       while (!isOver) {
         const answers = await Promise.all([good.postReview(REVIEW), webhook.postReview(REVIEW)]);

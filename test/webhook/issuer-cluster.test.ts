@@ -195,6 +195,7 @@ async function checkRotation(
   const old = await issue();
   const statuses = new Map<number, number>();
   let isDone = false;
+  t.teardown(() => (isDone = true));
   const loops = Array.from({ length: CLIENTS }, async () => {
     while (!isDone) {
       const status = await readStatus(cluster, await issue(), '/api/v1/namespaces/web');

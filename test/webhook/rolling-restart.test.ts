@@ -28,6 +28,7 @@ void t.test('two replicas that are restarted in turn answer every review', async
   /** The answers that each client has got so far. */
   const answers: readonly unknown[][] = Array.from({ length: CLIENTS }, () => []);
   let isOver = false;
+  t.teardown(() => (isOver = true));
   const sendReviews = async (own: unknown[]): Promise<void> => {
     // A connection of its own that it keeps.
     const client = connectToWebhook(t, balancer.port, pki);
