@@ -38,12 +38,12 @@ const withKeyring = (user: Fixture, script: string): Promise<KeyringRun> =>
 testWithKeyring('a token is stored in the keyring and in no file', async (t, environment) => {
   const user = setUpAlice(t, environment);
   const script = `
-    "$@"; part; "$@"; part
+    "$@" ${USES_KEYRING}; part; "$@" ${USES_KEYRING}; part
     secret-tool search --all service client-keystone-auth 2>&1; part
-    set -- "$1" "$2"; CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=keyring "$@"; part
+    CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=keyring "$@"; part
     OS_PROJECT_NAME=other CLIENT_KEYSTONE_AUTH_CACHE_STORAGE=keyring "$@"
   `;
-  const { parts, stderr, status } = await withKeyring(user, script);
+  const { parts, stderr, status } = await runWithKeyring(user, script);
   const [first = '', second, search = '', third, other = ''] = parts;
   t.equal(status, 0, stderr);
   t.strictSame(listPluginLines(stderr), [], 'no warning');
