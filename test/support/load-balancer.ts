@@ -1,5 +1,5 @@
 /**
- * A stand-in for a load balancer, or for a Service of Kubernetes: it passes TCP connections on to replicas in turn, and
+ * A stand-in for a load balancer, or for a Service of Kubernetes: it passes TCP connections on to all replicas, and
  * opens no further ones to a replica whose /readyz fails.
  */
 import { Agent, request } from 'node:https';
@@ -28,6 +28,12 @@ function checkReadiness(port: number, agent: Agent): Promise<boolean> {
   });
 }
 
+/**
+ * Counts the binary ones of a number. Replicas that are chosen by it have as many connections as in turn, but not in a fixed
+ * rhythm: a command that opens two connections would send all of its credentials to the same replica.
+ */
+const countOnes = (number: number): number => number.toString(2).replaceAll('0', '').length;
+
 /** Starts a load balancer on 127.0.0.1 for the replicas on these ports. It is stopped after the test. */
 export async function startLoadBalancer(t: Owner, ports: readonly number[]): Promise<LoadBalancer> {
   const readyPorts = new Set<number>();
@@ -44,7 +50,7 @@ export async function startLoadBalancer(t: Owner, ports: readonly number[]): Pro
 
   const chooseReplica = (): number | undefined => {
     const candidates = [...readyPorts];
-    const port = candidates[turn % candidates.length];
+    const port = candidates[countOnes(turn) % candidates.length];
     turn += 1;
     return port;
   };
