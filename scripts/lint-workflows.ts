@@ -7,7 +7,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { fillCacheFolder, findDevelopmentCache } from './lib/development-cache.ts';
+import { findDevelopmentCache, tryToFillCacheFolder } from './lib/development-cache.ts';
 import { findGo } from './lib/go.ts';
 import { pathExists } from './lib/path-exists.ts';
 import { retryDownload } from './lib/retry-download.ts';
@@ -23,16 +23,11 @@ async function build(): Promise<string | undefined> {
   if (await pathExists(folder)) return undefined;
   const go = findGo();
   if (go === undefined) return 'Go is not installed';
-  try {
-    await fillCacheFolder(folder, async ({ done }) => {
-      const env = { ...process.env, GOBIN: done, GOFLAGS: '-trimpath' };
-      await retryDownload(() => promisify(execFile)(go, ['install', MODULE], { env }));
-    });
-    return undefined;
-  } catch (error) {
-    const text = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-    return `go install ${MODULE} failed: ${text.trim().split('\n').at(-1) ?? ''}`;
-  }
+  const failure = await tryToFillCacheFolder(folder, async ({ done }) => {
+    const env = { ...process.env, GOBIN: done, GOFLAGS: '-trimpath' };
+    await retryDownload(() => promisify(execFile)(go, ['install', MODULE], { env }));
+  });
+  return failure === undefined ? undefined : `go install ${MODULE} failed: ${failure}`;
 }
 
 const missing = await build();
